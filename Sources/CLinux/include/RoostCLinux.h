@@ -1,33 +1,50 @@
 // What Linux has and Swift's Glibc module does not show.
 //
-// One header of declarations and thin wrappers, without state and without decisions. Only `Platform`
-// imports it.
+// Declarations of thin wrappers, without state and without decisions; CLinux.c holds them. Like the calls that
+// they wrap, they answer -1 and set errno where they fail. Only `Platform` imports this. The header includes
+// nothing of the system's, since the Glibc module sees some of those headers with other definitions.
 
 #ifndef ROOST_CLINUX_H
 #define ROOST_CLINUX_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+#include <stddef.h>
+#include <stdint.h>
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/random.h>
-#include <sys/socket.h>
-#include <sys/types.h>
-#include <unistd.h>
+/// `accept4`: the connection does not block and does not outlive an exec.
+int roost_accept(int listener);
 
-/// `accept4` without the address, which Swift would see as a union.
-static inline int roost_accept(int listener) {
-  return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-}
+/// Fills `bytes` from the kernel's generator; up to 256 bytes come whole.
+long roost_random(void *bytes, size_t count);
 
-/// `epoll_ctl` with the token that `roost_epoll_wait` answers.
-static inline int roost_epoll_control(int epoll, int operation, int fd, uint32_t events, uint64_t token) {
-  struct epoll_event event = {.events = events, .data = {.u64 = token}};
-  return epoll_ctl(epoll, operation, fd, &event);
-}
+/// Names the calling thread for `ps`, `top` and debuggers; cut at 15 bytes.
+void roost_name_thread(const char *name);
+
+/// A counter as a descriptor: readable while it is not zero.
+int roost_eventfd(void);
+
+enum {
+  ROOST_EPOLL_ADD = 1,
+  ROOST_EPOLL_CHANGE = 2,
+};
+
+enum {
+  ROOST_CAN_READ = 1,
+  ROOST_CAN_WRITE = 2,
+  ROOST_IS_BROKEN = 4,
+};
+
+/// What one descriptor is ready for: flags of the enum above.
+struct roost_ready {
+  uint64_t token;
+  uint32_t flags;
+};
+
+int roost_epoll_create(void);
+
+/// Watches a descriptor for the given flags; breaks are always told.
+int roost_epoll_control(int epoll, int operation, int descriptor, uint32_t flags, uint64_t token);
+
+/// Waits up to `milliseconds` (-1: for ever) and fills at most `limit` places, 256 at the most.
+int roost_epoll_wait(int epoll, struct roost_ready *ready, int limit, int milliseconds);
 
 #endif
