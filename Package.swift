@@ -94,7 +94,12 @@ let package = Package(
     program("kvsim", "Simulation"),
 
     // Tests: one folder a module, and those that hold the whole.
-    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+    .target(
+      name: "TestSupport",
+      dependencies: prefixed(["Wire"]),
+      path: "Tests/TestSupport",
+      swiftSettings: strict
+    ),
     tests("Wire", "Wire"),
     tests("Raft", "Raft", "Wire"),
     tests("StateMachine", "StateMachine", "Wire"),
