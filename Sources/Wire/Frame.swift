@@ -1,5 +1,5 @@
-/// What a frame carries. Numbers are never used again for something else.
 /// What a frame carries; a number is never used again for something else.
+@usableFromInline
 package enum FrameKind: UInt8, Sendable {
   /// A client's mutating request; the body is a request as the log will hold it.
   case request = 1
