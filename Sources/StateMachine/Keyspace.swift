@@ -1,0 +1,197 @@
+internal import RoostWire
+
+/// The keys, with as much of their past as is kept.
+///
+/// One tree holds the newest version of every key, and tombstones of keys that were removed within the
+/// retained past. ``ChangeLog`` holds what was before. Every mutating command, however many operations it
+/// has, makes one revision between ``begin()`` and ``commit()``, or none after ``rollBack()``.
+struct Keyspace: Sendable {
+  private(set) var map = OrderedMap()
+  private(set) var changes = ChangeLog()
+  /// The newest revision; each that changed something raised it by one.
+  private(set) var revision: UInt64 = 0
+  /// The lowest revision that can still be read.
+  private(set) var oldest: UInt64 = 0
+  /// The sum of the live records' hashes, in no order.
+  private(set) var hash: UInt64 = 0
+  /// Keys and values that are live, in bytes.
+  private(set) var liveBytes: UInt64 = 0
+  /// Keys and values that only history holds, in bytes.
+  private(set) var historyBytes: UInt64 = 0
+  /// Keys by the lease or session that they live as long as: the owner's id, most significant byte
+  /// first, and the key.
+  private(set) var attachments = OrderedMap()
+
+  private var transactionStart: UInt64 = 0
+  private var time: UInt64 = 0
+
+  init() {}
+
+  /// Starts the changes of one command.
+  mutating func begin(at time: UInt64) {
+    self.time = time
+    transactionStart = changes.next
+  }
+
+  /// Whether the command has changed anything so far.
+  var hasChanges: Bool { changes.next != transactionStart }
+
+  /// The revision that the running command makes if it changes anything.
+  var pendingRevision: UInt64 { revision + 1 }
+
+  /// Makes the command's changes the newest revision.
+  mutating func commit() {
+    if hasChanges { revision += 1 }
+  }
+
+  /// Takes back every change of the command.
+  mutating func rollBack() {
+    while hasChanges {
+      let change = changes.removeLast()
+      account(removed: change.record, previous: change.previous, sign: false)
+      if let previous = change.previous {
+        change.record.withKey { key in map.update(key) { _ in previous } }
+      } else {
+        change.record.withKey { key in _ = map.remove(key) }
+      }
+      reattach(from: change.record, to: change.previous)
+    }
+  }
+
+  /// The positions of the changes that the running command has made so far.
+  var transactionChanges: Range<UInt64> { transactionStart..<changes.next }
+
+  /// The newest version of a key, or nil if it is not there.
+  func find(_ key: borrowing Span<UInt8>) -> Record? {
+    guard let record = map.find(key), !record.isTombstone else { return nil }
+    return record
+  }
+
+  /// Gives a key a value; answers the version that was made.
+  @discardableResult
+  mutating func put(
+    _ key: borrowing Span<UInt8>,
+    _ value: borrowing Span<UInt8>,
+    lease: UInt64
+  ) -> (made: Record, previous: Record?) {
+    let revision = pendingRevision
+    let next = changes.next
+    var result: (made: Record, previous: Record?)?
+    var found: Record?
+    map.update(key) { old in
+      found = copy old
+      let live = old?.isTombstone == false ? copy old : nil
+      let isMerged = old?.modified == revision
+      // A second write of one command to a key is not a version of its own.
+      let version = live.map { isMerged ? $0.version : $0.version + 1 } ?? 1
+      let record = Record(
+        key: key,
+        value: value,
+        Record.Numbers(
+          modified: revision,
+          created: live?.created ?? revision,
+          version: version,
+          lease: lease,
+          position: isMerged ? (old?.position ?? next) : next
+        )
+      )
+      result = (record, live)
+      return record
+    }
+    guard let result else { preconditionFailure("an update shows the record once") }
+    didReplace(found, by: result.made)
+    return result
+  }
+
+  /// Removes a key that is there; answers the version that it had.
+  @discardableResult
+  mutating func remove(_ key: borrowing Span<UInt8>) -> Record? {
+    let revision = pendingRevision
+    let next = changes.next
+    var result: (old: Record, tombstone: Record)?
+    map.update(key) { old in
+      guard let old = copy old, !old.isTombstone else { return nil }
+      let position = old.modified == revision ? old.position : next
+      let tombstone = Record(tombstoneFor: old, revision: revision, position: position)
+      result = (old, tombstone)
+      return tombstone
+    }
+    guard let result else { return nil }
+    didReplace(result.old, by: result.tombstone)
+    return result.old
+  }
+
+  /// Notes a change in history, or mends the one that the running command made before.
+  private mutating func didReplace(_ old: Record?, by new: Record) {
+    if let old, new.position < changes.next {
+      account(removed: old, previous: changes[old.position].previous, sign: false)
+      changes.replaceRecord(at: new.position, with: new)
+      account(removed: new, previous: changes[new.position].previous, sign: true)
+    } else {
+      changes.append(Change(time: time, record: new, previous: old))
+      account(removed: new, previous: old, sign: true)
+    }
+    reattach(from: old, to: new)
+  }
+
+  /// Adds what the change from `previous` to `record` does to the sums, or takes it back.
+  private mutating func account(removed record: Record, previous: Record?, sign: Bool) {
+    var hash: UInt64 = 0
+    var live: UInt64 = 0
+    var history: UInt64 = 0
+    if !record.isTombstone {
+      hash &+= record.hash
+      live &+= UInt64(record.byteCount)
+    }
+    if let previous, !previous.isTombstone {
+      hash &-= previous.hash
+      live &-= UInt64(previous.byteCount)
+      history &+= UInt64(previous.byteCount)
+    }
+    self.hash = sign ? self.hash &+ hash : self.hash &- hash
+    liveBytes = sign ? liveBytes &+ live : liveBytes &- live
+    historyBytes = sign ? historyBytes &+ history : historyBytes &- history
+  }
+
+  private mutating func reattach(from old: Record?, to new: Record?) {
+    let (before, after) = (old?.lease ?? 0, new?.lease ?? 0)
+    guard before != after else { return }
+    if before != 0, let old {
+      let key = Self.attachmentKey(before, old.key)
+      attachments.remove(key.span)
+    }
+    if after != 0, let new {
+      let key = Self.attachmentKey(after, new.key)
+      let nothing: [UInt8] = []
+      let record = Record(
+        key: key.span,
+        value: nothing.span,
+        Record.Numbers(modified: 0, created: 0, version: 1, lease: 0, position: 0)
+      )
+      attachments.update(key.span) { _ in record }
+    }
+  }
+
+  /// The key under which ``attachments`` holds a key of an owner.
+  static func attachmentKey(_ owner: UInt64, _ key: [UInt8] = []) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(8 + key.count)
+    bytes.append(littleEndian: owner.byteSwapped)
+    bytes.append(contentsOf: key)
+    return bytes
+  }
+
+  /// Forgets the oldest change, and what it alone kept.
+  mutating func forgetOldestChange() {
+    let change = changes.removeFirst()
+    oldest = max(oldest, change.revision)
+    if let previous = change.previous, !previous.isTombstone {
+      historyBytes &-= UInt64(previous.byteCount)
+    }
+    guard change.record.isTombstone else { return }
+    change.record.withKey { key in
+      guard let newest = map.find(key), newest.isSameVersion(as: change.record) else { return }
+      map.remove(key)
+    }
+  }
+}

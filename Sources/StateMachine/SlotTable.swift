@@ -1,0 +1,109 @@
+/// What can lie in a ``SlotTable``.
+protocol SlotElement: Sendable {}
+
+extension SlotElement {
+  /// Lets `body` change this where it lies, also behind an optional.
+  mutating func change<Result>(_ body: (inout Self) -> Result) -> Result { body(&self) }
+}
+
+/// Objects under ids that are never used twice, found without a search.
+///
+/// An id is an epoch, the generation of a slot, the slot and the kind of object. Every end of an object
+/// raises its slot's generation, so that an old id finds nothing; a slot whose generations are used up is
+/// left empty for ever. A restore from a backup raises the epoch, and with it leaves all old ids behind.
+///
+///     bits    field
+///     63..56  epoch
+///     55..25  generation, from 1
+///     24..1   slot
+///     0       kind
+struct SlotTable<Element: SlotElement>: Sendable {
+  private struct Slot: Sendable {
+    var generation: UInt32 = 1
+    var nextFree: UInt32 = SlotTable.none
+    var element: Element?
+  }
+
+  static var none: UInt32 { .max }
+  private static var slotLimit: Int { 1 << 24 }
+  private static var generationLimit: UInt32 { 1 << 31 }
+
+  private let kind: UInt64
+  private let epoch: UInt64
+  private var slots = ChunkedArray<Slot>()
+  private var firstFree = SlotTable.none
+  private(set) var count = 0
+
+  init(kind: UInt64, epoch: UInt64) {
+    self.kind = kind & 1
+    self.epoch = epoch & 0xFF
+  }
+
+  /// How many slots there are, used or not; ids of a list go through them in order.
+  var slotCount: Int { slots.count }
+
+  /// Whether one more object has room.
+  var hasRoom: Bool { firstFree != Self.none || slots.count < Self.slotLimit }
+
+  /// The slot that `id` names, if its object still lives.
+  func slot(of id: UInt64) -> UInt32? {
+    let slot = id >> 1 & 0xFF_FFFF
+    guard slot < slots.count, id == self.id(ofSlot: UInt32(slot)) else { return nil }
+    return slots.withElement(Int(slot)) { $0.element != nil } ? UInt32(slot) : nil
+  }
+
+  /// The id of the object that is, or would be next, in `slot`.
+  func id(ofSlot slot: UInt32) -> UInt64 {
+    let generation = UInt64(slots.withElement(Int(slot)) { $0.generation })
+    return epoch << 56 | generation << 25 | UInt64(slot) << 1 | kind
+  }
+
+  subscript(slot: UInt32) -> Element? { slots[Int(slot)].element }
+
+  /// Reads the object in `slot` where it lies; there must be one.
+  func withElement<Result>(_ slot: UInt32, _ body: (borrowing Element) -> Result) -> Result {
+    slots.withElement(Int(slot)) { slot in
+      guard let element = slot.element else { preconditionFailure("the slot is in use") }
+      return body(element)
+    }
+  }
+
+  /// Changes the object in `slot` where it lies.
+  mutating func update<Result>(_ slot: UInt32, _ body: (inout Element) -> Result) -> Result? {
+    slots.update(Int(slot)) { $0.element?.change(body) }
+  }
+
+  /// Gives a new object a slot; `make` is told the id that it will have.
+  mutating func insert(_ make: (UInt64) -> Element) -> UInt32 {
+    precondition(hasRoom, "there is room for one more")
+    count += 1
+    if firstFree == Self.none {
+      slots.append(Slot())
+      firstFree = UInt32(slots.count - 1)
+    }
+    let slot = firstFree
+    let element = make(id(ofSlot: slot))
+    firstFree = slots.update(Int(slot)) { slot in
+      slot.element = element
+      return slot.nextFree
+    }
+    return slot
+  }
+
+  /// Ends the object in `slot`.
+  @discardableResult
+  mutating func remove(_ slot: UInt32) -> Element? {
+    let free = firstFree
+    let (element, isUsedUp) = slots.update(Int(slot)) { slot in
+      let element = slot.element.take()
+      guard element != nil else { return (element, true) }
+      slot.generation += 1
+      slot.nextFree = free
+      return (element, slot.generation == Self.generationLimit)
+    }
+    guard element != nil else { return nil }
+    count -= 1
+    if !isUsedUp { firstFree = slot }
+    return element
+  }
+}
