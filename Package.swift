@@ -103,7 +103,7 @@ let package = Package(
     tests("Wire", "Wire"),
     tests("Raft", "Raft", "Wire"),
     tests("StateMachine", "StateMachine", "Wire"),
-    tests("Journal", "Journal", "Raft", "Wire"),
+    tests("Journal", "Journal", "Raft", "Simulation", "Wire"),
     tests("Replica", "Raft", "Replica", "StateMachine", "Wire"),
     tests("ClientCore", "ClientCore", "Wire"),
     tests("Simulation", "Simulation", "Wire"),

@@ -4,6 +4,7 @@
 
 #include "RoostCLinux.h"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -40,4 +41,11 @@ int roost_epoll_wait(int epoll, struct roost_ready *ready, int limit, int millis
                          (seen & (EPOLLERR | EPOLLHUP | EPOLLRDHUP) ? ROOST_IS_BROKEN : 0);
   }
   return count;
+}
+
+int roost_open_file(int directory, const char *name, uint32_t flags) {
+  int mode = flags & ROOST_FILE_WRITE ? flags & ROOST_FILE_READ ? O_RDWR : O_WRONLY : O_RDONLY;
+  if (flags & ROOST_FILE_CREATE) mode |= O_CREAT;
+  if (flags & ROOST_FILE_DIRECT) mode |= O_DIRECT;
+  return openat(directory, name, mode | O_CLOEXEC | O_NOFOLLOW, 0600);
 }

@@ -73,3 +73,14 @@ package struct CRC32C: Equatable, Hashable, Sendable {
     return tables
   }()
 }
+
+extension Span<UInt8> {
+  /// Whether all bytes are 0; none are, too.
+  package var isZero: Bool {
+    // SAFETY: the pointer and the count are of one buffer, which outlives the call.
+    unsafe withUnsafeBufferPointer { buffer in
+      guard let start = buffer.baseAddress else { return true }
+      return unsafe roost_is_zero(start, buffer.count) != 0
+    }
+  }
+}

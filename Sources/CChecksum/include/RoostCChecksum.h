@@ -10,6 +10,23 @@
 #include <stdint.h>
 #include <string.h>
 
+/// Whether all bytes are 0: fast in debug builds too, where a loop in Swift is not.
+static inline int roost_is_zero(const uint8_t *bytes, size_t count) {
+  while (count >= 8) {
+    uint64_t word;
+    memcpy(&word, bytes, 8);
+    if (word != 0) return 0;
+    bytes += 8;
+    count -= 8;
+  }
+  while (count > 0) {
+    if (*bytes != 0) return 0;
+    bytes += 1;
+    count -= 1;
+  }
+  return 1;
+}
+
 #if defined(__x86_64__)
 
 /// Whether this processor has the instruction.

@@ -47,4 +47,14 @@ int roost_epoll_control(int epoll, int operation, int descriptor, uint32_t flags
 /// Waits up to `milliseconds` (-1: for ever) and fills at most `limit` places, 256 at the most.
 int roost_epoll_wait(int epoll, struct roost_ready *ready, int limit, int milliseconds);
 
+enum {
+  ROOST_FILE_READ = 1,
+  ROOST_FILE_WRITE = 2,
+  ROOST_FILE_CREATE = 4,
+  ROOST_FILE_DIRECT = 8,
+};
+
+/// Opens a file in a directory, for its owner alone; DIRECT goes past the page cache.
+int roost_open_file(int directory, const char *name, uint32_t flags);
+
 #endif

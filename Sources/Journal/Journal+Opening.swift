@@ -1,0 +1,188 @@
+import RoostRaft
+import RoostWire
+
+extension Journal {
+  /// Opens the journal of a node; the first time, makes it.
+  ///
+  /// - Throws: If the directory is another node's, was written by a newer format, can't be read, or
+  ///   is damaged so that the node must be replaced. Then nothing was changed in it.
+  package static func open(
+    on disk: any Disk,
+    as identity: JournalIdentity,
+    settings: JournalSettings = JournalSettings()
+  ) throws(JournalError) -> (journal: Journal, recovered: Recovered) {
+    let names = try attempt { () throws(DiskError) in try disk.list() }
+    if !names.contains(FileName.identity) {
+      try found(on: disk, as: identity, settings: settings, names: names)
+    }
+    let owner = try owner(of: disk)
+    guard owner == identity else { throw .foreign(file: FileName.identity, found: owner) }
+    var recovery = Recovery(disk: disk, identity: identity, snapshot: .origin)
+    try recovery.run()
+    let journal = Journal(disk: disk, settings: settings, start: start(after: recovery))
+    try attempt { () throws(DiskError) in try journal.settle(recovery, names: names) }
+    return (journal, Recovered(recovery))
+  }
+
+  /// Whose directory it is.
+  static func owner(of disk: any Disk) throws(JournalError) -> JournalIdentity {
+    let bytes = try attempt { () throws(DiskError) in
+      try disk.read(FileName.identity, at: 0, byteCount: 4096)
+    }
+    return try JournalIdentity(fileBytes: bytes)
+  }
+
+  /// Runs what a disk may refuse.
+  static func attempt<Result>(
+    _ body: () throws(DiskError) -> Result
+  ) throws(JournalError) -> Result {
+    do throws(DiskError) {
+      return try body()
+    } catch {
+      throw .disk(error)
+    }
+  }
+
+  /// Makes the first segment, and then, as the last step, the file that says that all is made.
+  private static func found(
+    on disk: any Disk,
+    as identity: JournalIdentity,
+    settings: JournalSettings,
+    names: [String]
+  ) throws(JournalError) {
+    try refuseUsed(disk, as: identity, names: names)
+    let header = SegmentHeader(
+      unit: settings.unit,
+      identity: identity,
+      number: 1,
+      segmentByteCount: settings.segmentByteCount,
+      firstGroup: 1,
+      standing: Standing()
+    )
+    let segment = FileName.segment(1)
+    let new = FileName.new(FileName.identity)
+    try attempt { () throws(DiskError) in
+      try disk.perform(preparation(of: 1, byteCount: settings.segmentByteCount))
+      try disk.perform([
+        .write(segment, offset: 0, bytes: header.areaBytes), .sync(segment),
+        .write(new, offset: 0, bytes: identity.fileBytes), .sync(new),
+        .rename(new, to: FileName.identity), .syncDirectory,
+      ])
+    }
+  }
+
+  /// A directory without the file that says whose it is may hold what an unfinished first start left,
+  /// and nothing more.
+  private static func refuseUsed(
+    _ disk: any Disk,
+    as identity: JournalIdentity,
+    names: [String]
+  ) throws(JournalError) {
+    for name in names {
+      guard let number = FileName.segmentNumber(name) else { continue }
+      let bytes = try attempt { () throws(DiskError) in
+        try disk.read(name, at: 0, byteCount: try disk.byteCount(of: name))
+      }
+      let image = SegmentImage(
+        number: number,
+        file: name,
+        bytes: bytes,
+        place: SegmentPlace(identity, segment: number)
+      )
+      guard number == 1, image.writtenCells(from: SegmentHeader.areaByteCount).isEmpty else {
+        throw .identityMissing
+      }
+    }
+  }
+
+  /// Where writing goes on: behind the last group, or, where the log was cut, in a new segment.
+  private static func start(after recovery: Recovery) -> Start {
+    let standing = recovery.replay.standing
+    var terms = LogTerms(after: recovery.replay.base)
+    for entry in recovery.replay.entries { terms.append(entry.place) }
+    let header = recovery.segments.first { $0.number == recovery.end.segment }?.header
+    let segments = recovery.segments.filter { $0.number <= recovery.end.segment }.map(
+      SegmentStart.init
+    )
+    return Start(
+      identity: recovery.identity,
+      standing: standing,
+      terms: terms,
+      active: ActiveSegment(
+        number: recovery.end.segment,
+        byteCount: header?.segmentByteCount ?? 0,
+        offset: recovery.end.offset,
+        unit: header?.unit ?? 4096,
+        needsHeader: false
+      ),
+      segments: segments,
+      nextGroup: max(1, recovery.expected)
+    )
+  }
+}
+
+// MARK: Tidying up
+
+extension Journal {
+  /// Makes the directory fit to be written to, after it was read.
+  private func settle(_ recovery: Recovery, names: [String]) throws(DiskError) {
+    for name in names where FileName.isNew(name) { try disk.perform(.remove(name)) }
+    for name in recovery.unneeded { try disk.perform(.remove(name)) }
+    var clean = recovery.unused
+    let usable = clean.last.flatMap { file in
+      file.number == recovery.segments.last?.number
+        && file.byteCount == settings.segmentByteCount ? file : nil
+    }
+    if usable != nil { clean.removeLast() }
+    for file in clean { try disk.perform(.remove(file.name)) }
+    let removed = Set(clean.map(\.number))
+    let newest = recovery.segments.last { !removed.contains($0.number) }?.number ?? 0
+    if recovery.cut != nil {
+      let number = usable?.number ?? newest + 1
+      if usable == nil {
+        try disk.perform(Self.preparation(of: number, byteCount: settings.segmentByteCount))
+      }
+      try begin(number, void: recovery.end, known: recovery.segments)
+    } else if let usable {
+      spare = usable.number == active.number + 1 ? .ready(usable.number) : .none
+    }
+    try disk.perform(.syncDirectory)
+    if !recovery.continuesSnapshot { waiting.add(.record(.reset(after: recovery.snapshot))) }
+    startWrites()
+  }
+
+  /// Starts a segment that says where the log before it was cut.
+  private func begin(
+    _ number: UInt64,
+    void: LogOffset,
+    known: [SegmentFile]
+  ) throws(DiskError) {
+    segments = known.filter { $0.number < number }.map(SegmentStart.init)
+    segments.append(SegmentStart(number: number, after: standing.last.index))
+    active = ActiveSegment(
+      number: number,
+      byteCount: settings.segmentByteCount,
+      offset: SegmentHeader.areaByteCount,
+      unit: settings.unit,
+      needsHeader: false
+    )
+    var header = segmentHeader(standing: standing)
+    header.void = void
+    let file = FileName.segment(number)
+    try disk.perform([.write(file, offset: 0, bytes: header.areaBytes), .sync(file)])
+  }
+}
+
+extension Recovered {
+  init(_ recovery: Recovery) {
+    let standing = recovery.replay.standing
+    self.init(
+      hardState: standing.hardState,
+      base: recovery.replay.base,
+      entries: recovery.replay.entries,
+      commitHint: min(standing.commitHint, standing.last.index),
+      promised: standing.promised == .origin ? nil : standing.promised,
+      findings: recovery.findings
+    )
+  }
+}

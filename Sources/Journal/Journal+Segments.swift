@@ -1,0 +1,74 @@
+import RoostRaft
+import RoostWire
+
+/// The numbers under which a journal submits, and what it waits for besides groups.
+struct BackgroundJobs {
+  /// What a background job is for.
+  enum Purpose: Equatable {
+    /// Making the spare segment of this number.
+    case spare(UInt64)
+    /// Something whose failure alone matters.
+    case other
+  }
+
+  private var next: UInt64 = 1
+  private(set) var purposes: [UInt64: Purpose] = [:]
+
+  /// A fresh number, which is remembered until it is completed.
+  mutating func start(_ purpose: Purpose) -> UInt64 {
+    let number = next << 1 | 1
+    next += 1
+    purposes[number] = purpose
+    return number
+  }
+
+  mutating func finish(_ number: UInt64) -> Purpose? { purposes.removeValue(forKey: number) }
+
+  /// Groups have even numbers, background jobs odd ones.
+  static func number(ofGroup group: UInt64) -> UInt64 { group << 1 }
+
+  /// The group that a number stands for, if it is one's.
+  static func group(of number: UInt64) -> UInt64? { number & 1 == 0 ? number >> 1 : nil }
+}
+
+// MARK: The next segment
+
+extension Journal {
+  /// Starts making the next segment, if there is none and none is on its way.
+  func prepareSpare() {
+    guard spare == .none else { return }
+    let number = active.number + 1
+    spare = .preparing(number)
+    let operations = Self.preparation(of: number, byteCount: settings.segmentByteCount)
+    disk.submit(operations, number: background.start(.spare(number)))
+  }
+
+  /// Tries again what a full disk refused. To be called about once a second.
+  package func retry() {
+    guard failure == nil, spare == .refused else { return }
+    spare = .none
+    prepareSpare()
+  }
+
+  /// Makes a segment that is all zero, under its own name once it is.
+  static func preparation(of number: UInt64, byteCount: Int) -> [DiskOperation] {
+    let name = FileName.segment(number)
+    let new = FileName.new(name)
+    return [
+      .fill(new, byteCount: byteCount), .sync(new), .rename(new, to: name), .syncDirectory,
+    ]
+  }
+
+  func didPerform(_ completion: DiskCompletion) {
+    switch background.finish(completion.number) {
+    case .spare(let number):
+      switch completion.error?.reason {
+      case nil: spare = .ready(number)
+      case .noSpace: spare = .refused
+      default: failure = failure ?? completion.error
+      }
+    case .other, nil:
+      failure = failure ?? completion.error
+    }
+  }
+}

@@ -1,0 +1,100 @@
+package import RoostWire
+
+/// Whose directory it is, and in which format: the file `identity`.
+///
+///     offset  size  field
+///     0       8     magic      "ROOSTDIR"
+///     8       4     version    of the directory's format: 1
+///     12      4     reserved   0
+///     16      8     cluster
+///     24      8     node
+///     32      4     checksum   CRC-32C of bytes 0..<32
+///
+/// The same 36 bytes stand twice, at 0 and at 512: one bit can't make a directory nobody's. It is the
+/// last file that a first start makes: a directory without it was never used.
+package struct JournalIdentity: Hashable, Sendable {
+  /// The newest format that this program reads, and the one that it writes.
+  package static let version: UInt32 = 1
+  static let byteCount = 36
+  static let secondCopy = 512
+  private static let magic: UInt64 = 0x5249_4454_534F_4F52
+
+  package let cluster: ClusterID
+  package let node: NodeID
+
+  package init(cluster: ClusterID, node: NodeID) {
+    self.cluster = cluster
+    self.node = node
+  }
+
+  /// The bytes of the file.
+  var fileBytes: [UInt8] {
+    var copy: [UInt8] = []
+    copy.append(littleEndian: Self.magic)
+    copy.append(littleEndian: Self.version)
+    copy.append(littleEndian: UInt32(0))
+    cluster.encode(into: &copy)
+    node.encode(into: &copy)
+    copy.append(littleEndian: CRC32C(of: copy.span).value)
+    return copy + [UInt8](repeating: 0, count: Self.secondCopy - copy.count) + copy
+  }
+
+  /// Reads the file; one good copy is enough.
+  init(fileBytes bytes: [UInt8]) throws(JournalError) {
+    let first = Self.decode(bytes, at: 0)
+    let second = Self.decode(bytes, at: Self.secondCopy)
+    guard let (version, identity) = first ?? second else {
+      throw .unreadable(file: FileName.identity)
+    }
+    guard version <= Self.version else { throw .newerFormat(found: version) }
+    guard version > 0 else { throw .unreadable(file: FileName.identity) }
+    self = identity
+  }
+
+  private static func decode(_ bytes: [UInt8], at offset: Int) -> (UInt32, JournalIdentity)? {
+    guard bytes.count >= offset + byteCount else { return nil }
+    var input = bytes.span.extracting(offset..<offset + byteCount)
+    let covered = input.extracting(first: byteCount - 4)
+    do throws(WireError) {
+      guard try input.read(UInt64.self) == magic else { return nil }
+      let version = try input.read(UInt32.self)
+      _ = try input.read(UInt32.self)
+      let identity = JournalIdentity(
+        cluster: try ClusterID(decoding: &input),
+        node: try NodeID(decoding: &input)
+      )
+      guard try input.read(UInt32.self) == CRC32C(of: covered).value else { return nil }
+      return (version, identity)
+    } catch {
+      return nil
+    }
+  }
+}
+
+/// The names of the files in a data directory.
+enum FileName {
+  static let identity = "identity"
+  private static let segmentSuffix = ".log"
+  private static let newSuffix = ".new"
+
+  static func segment(_ number: UInt64) -> String { hexadecimal(number) + segmentSuffix }
+
+  /// The number of a segment, if the name is one's.
+  static func segmentNumber(_ name: String) -> UInt64? {
+    guard name.hasSuffix(segmentSuffix), name.utf8.count == 16 + segmentSuffix.utf8.count,
+      let number = UInt64(name.dropLast(segmentSuffix.count), radix: 16), number > 0,
+      segment(number) == name
+    else { return nil }
+    return number
+  }
+
+  /// What a file is called while it is made.
+  static func new(_ name: String) -> String { name + newSuffix }
+
+  static func isNew(_ name: String) -> Bool { name.hasSuffix(newSuffix) }
+
+  private static func hexadecimal(_ number: UInt64) -> String {
+    let digits = String(number, radix: 16)
+    return String(repeating: "0", count: 16 - digits.utf8.count) + digits
+  }
+}

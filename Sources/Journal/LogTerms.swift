@@ -1,0 +1,46 @@
+import RoostRaft
+import RoostWire
+
+/// The terms of the log's entries, as runs: what a journal must remember to know its last place.
+struct LogTerms: Equatable {
+  private struct Run: Equatable {
+    let first: LogIndex
+    let term: Term
+  }
+
+  private var runs: [Run] = []
+  /// The place before the first entry.
+  private(set) var base: LogPlace
+  private(set) var last: LogPlace
+
+  init(after base: LogPlace) {
+    self.base = base
+    last = base
+  }
+
+  mutating func append(_ place: LogPlace) {
+    precondition(
+      place.index.rawValue == last.index.rawValue + 1 && place.term >= last.term,
+      "entries are appended in order"
+    )
+    if runs.last?.term != place.term { runs.append(Run(first: place.index, term: place.term)) }
+    last = place
+  }
+
+  mutating func truncate(from index: LogIndex) {
+    precondition(index > base.index, "what a snapshot holds is never truncated")
+    guard index <= last.index else { return }
+    while let run = runs.last, run.first >= index { runs.removeLast() }
+    let kept = LogIndex(index.rawValue - 1)
+    last = kept == base.index ? base : LogPlace(term: runs.last?.term ?? base.term, index: kept)
+  }
+
+  mutating func reset(after place: LogPlace) { self = LogTerms(after: place) }
+
+  /// Forgets the terms that only truncation below `place` would need.
+  mutating func drop(through place: LogPlace) {
+    guard place.index > base.index, place.index <= last.index else { return }
+    base = place
+    while runs.count > 1, runs[1].first <= place.index { runs.removeFirst() }
+  }
+}

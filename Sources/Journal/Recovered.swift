@@ -1,0 +1,50 @@
+package import RoostRaft
+package import RoostWire
+
+/// What a node knows when it starts, as its files tell it.
+package struct Recovered: Equatable, Sendable {
+  package let hardState: HardState
+  /// The place that ``entries`` start after: the end of the snapshot, or the origin.
+  package let base: LogPlace
+  /// The log after ``base``, without a gap.
+  package let entries: [Entry]
+  /// As far as the log was known to be committed when it was last written.
+  package let commitHint: LogIndex
+  /// The end of the log that this node once had, if damage has taken a part of it.
+  ///
+  /// It may have acknowledged everything up to there, and others may count on that. Until its log
+  /// reaches that place again (``LogPlace`` compares as votes do) it must not become a candidate,
+  /// and must grant its vote only to candidates whose last entry is not before this place. With
+  /// these two rules damage is healed by plain replication: the leader sends what is missing.
+  package let promised: LogPlace?
+  package let findings: [Finding]
+
+  package init(
+    hardState: HardState,
+    base: LogPlace,
+    entries: [Entry],
+    commitHint: LogIndex,
+    promised: LogPlace?,
+    findings: [Finding]
+  ) {
+    self.hardState = hardState
+    self.base = base
+    self.entries = entries
+    self.commitHint = commitHint
+    self.promised = promised
+    self.findings = findings
+  }
+}
+
+/// What became of the writes of a ``Journal`` since it was last asked.
+package struct JournalReport: Equatable, Sendable {
+  /// The newest ticket that is durable, with all before it.
+  package var durable: UInt64?
+  /// Why the process must end now: what is on the disk is unknown, and it may not be tried again.
+  package var failure: DiskError?
+
+  package init(durable: UInt64? = nil, failure: DiskError? = nil) {
+    self.durable = durable
+    self.failure = failure
+  }
+}

@@ -1,0 +1,230 @@
+package import RoostJournal
+package import RoostWire
+
+/// A disk in memory that knows what was synced, and that can do what disks do to those who trust them.
+///
+/// What is submitted waits until its virtual time has come (``advance(to:)``) or until it is asked for
+/// (``step(_:)``). A crash loses the unsynced changes in any choice, sector by sector and name by
+/// name; writes that are under way land in part. Beyond that it fails calls, runs full, is slow,
+/// flips bits and loses sectors as it is told.
+package final class SimulatedDisk: Disk {
+  /// How long operations take, in nanoseconds.
+  package struct Latency: Equatable, Sendable {
+    package var write: ClosedRange<UInt64>
+    package var background: ClosedRange<UInt64>
+
+    package init(
+      write: ClosedRange<UInt64> = 50_000...150_000,
+      background: ClosedRange<UInt64> = 100_000...5_000_000
+    ) {
+      self.write = write
+      self.background = background
+    }
+  }
+
+  /// What was submitted and is not complete.
+  private struct Job: Equatable {
+    let number: UInt64
+    var steps: [Step]
+    /// When the first of the steps is done.
+    var due: Instant
+  }
+
+  private enum Step: Equatable {
+    case operation(DiskOperation)
+    case write(String, offset: Int, bytes: [UInt8])
+  }
+
+  private var contents = SimulatedDirectory()
+  private var jobs: [Job] = []
+  private var completions: [DiskCompletion] = []
+  private var random: SplitMix64
+  private var now = Instant(nanoseconds: 0)
+  package var latency: Latency
+
+  /// The most bytes that all files may have together.
+  package var capacity: Int?
+  /// The next write or sync of the log fails like this.
+  package var nextWriteFailure: DiskError.Reason?
+  /// The next operation beside the log fails like this.
+  package var nextOperationFailure: DiskError.Reason?
+  /// What was done so far, for tests that count crash points.
+  package private(set) var stepCount = 0
+
+  package init(random: SplitMix64 = SplitMix64(seed: 1), latency: Latency = Latency()) {
+    self.random = random
+    self.latency = latency
+  }
+
+  /// A disk with the same content and nothing under way: to try something on.
+  package func copy() -> SimulatedDisk {
+    let copy = SimulatedDisk(random: random, latency: latency)
+    copy.contents = contents
+    copy.jobs = jobs
+    copy.now = now
+    return copy
+  }
+
+  // MARK: Disk
+
+  package func list() throws(DiskError) -> [String] { contents.names }
+
+  package func byteCount(of name: String) throws(DiskError) -> Int {
+    try contents.file(name).current.count
+  }
+
+  package func read(
+    _ name: String,
+    at offset: Int,
+    byteCount: Int
+  ) throws(DiskError) -> [UInt8] {
+    let content = try contents.file(name).current
+    guard offset < content.count else { return [] }
+    return [UInt8](content[offset..<min(content.count, offset + byteCount)])
+  }
+
+  package func perform(_ operation: DiskOperation) throws(DiskError) {
+    stepCount += 1
+    if let reason = nextOperationFailure {
+      nextOperationFailure = nil
+      throw DiskError(operation: "perform", file: "simulated", reason: reason, code: 0)
+    }
+    try contents.perform(operation, capacity: capacity)
+  }
+
+  package func submit(_ operations: [DiskOperation], number: UInt64) {
+    start(number, operations.map(Step.operation), latency.background)
+  }
+
+  package func write(_ buffer: DiskBuffer, to name: String, at offset: Int, number: UInt64) {
+    let bytes = buffer.withSpan { $0.copied() }
+    start(number, [.write(name, offset: offset, bytes: bytes)], latency.write)
+  }
+
+  package func takeCompletions() -> [DiskCompletion] {
+    defer { completions.removeAll() }
+    return completions
+  }
+
+  private func start(_ number: UInt64, _ steps: [Step], _ latency: ClosedRange<UInt64>) {
+    let due = now.advanced(byNanoseconds: random.draw(from: latency))
+    jobs.append(Job(number: number, steps: steps, due: due))
+  }
+}
+
+// MARK: Time
+
+extension SimulatedDisk {
+  /// When the next completion, or a step on the way to one, is due.
+  package var nextDeadline: Instant { jobs.map(\.due).min() ?? .distantFuture }
+
+  /// Whether ``takeCompletions()`` has something to tell.
+  package var hasCompletions: Bool { !completions.isEmpty }
+
+  /// What is under way, in the order in which it was submitted.
+  package var pending: [UInt64] { jobs.map(\.number) }
+
+  /// Performs everything that is due by then, in the order of its time.
+  package func advance(to time: Instant) {
+    now = max(now, time)
+    while let job = jobs.filter({ $0.due <= now }).min(by: { $0.due < $1.due }) {
+      step(job.number)
+    }
+  }
+
+  /// Performs the next step of what was submitted under a number.
+  package func step(_ number: UInt64) {
+    guard let index = jobs.firstIndex(where: { $0.number == number }) else { return }
+    do throws(DiskError) {
+      if !jobs[index].steps.isEmpty { try take(jobs[index].steps.removeFirst()) }
+      guard jobs[index].steps.isEmpty else {
+        let delay = random.draw(from: latency.background)
+        jobs[index].due = jobs[index].due.advanced(byNanoseconds: delay)
+        return
+      }
+      completions.append(DiskCompletion(number: number, error: nil))
+    } catch {
+      completions.append(DiskCompletion(number: number, error: error))
+    }
+    jobs.remove(at: index)
+  }
+
+  /// Performs everything that is under way.
+  package func finish() {
+    while let job = jobs.first { step(job.number) }
+  }
+
+  private func take(_ step: Step) throws(DiskError) {
+    switch step {
+    case .operation(let operation):
+      try perform(operation)
+    case .write(let name, let offset, let bytes):
+      stepCount += 1
+      if let reason = nextWriteFailure {
+        nextWriteFailure = nil
+        throw DiskError(operation: "write", file: name, reason: reason, code: 0)
+      }
+      try contents.write(bytes, to: name, at: offset)
+      try contents.perform(.sync(name), capacity: nil)
+    }
+  }
+}
+
+// MARK: Faults
+
+extension SimulatedDisk {
+  /// Loses power: what is under way ends, and each unsynced change is kept or lost as `keeps` says.
+  package func crash(keeping keeps: () -> Bool) {
+    for job in jobs {
+      guard case .write(let name, let offset, let bytes)? = job.steps.first else { continue }
+      try? contents.write(bytes, to: name, at: offset)
+    }
+    jobs = []
+    completions = []
+    nextWriteFailure = nil
+    nextOperationFailure = nil
+    contents.crash(keeping: keeps)
+  }
+
+  /// Loses power; the disk's own dice say what is kept.
+  package func crash() {
+    let numerator = random.below(5)
+    crash { random.chance(numerator, in: 4) }
+  }
+
+  /// The process ends and the machine goes on: everything that was handed over still lands.
+  package func kill() {
+    finish()
+    completions = []
+  }
+
+  /// How many choices a crash would make now.
+  package var crashChoices: Int {
+    var count = 0
+    copy().crash {
+      count += 1
+      return true
+    }
+    return count
+  }
+
+  /// Turns one bit of a file over.
+  package func flipBit(_ bit: Int, of name: String) throws(DiskError) {
+    try contents.damage(name, bit / 8..<bit / 8 + 1) { $0 ^ 1 << (bit % 8) }
+  }
+
+  /// Puts other bytes in a place, as damage to the medium does.
+  package func damage(
+    _ name: String,
+    _ range: Range<Int>,
+    _ body: (UInt8) -> UInt8
+  ) throws(DiskError) {
+    try contents.damage(name, range, body)
+  }
+
+  /// Changes the directory behind the journal's back: what an operator may do to it.
+  package func tamper(_ operation: DiskOperation) throws(DiskError) {
+    try contents.perform(operation, capacity: nil)
+    try contents.perform(.syncDirectory, capacity: nil)
+  }
+}
