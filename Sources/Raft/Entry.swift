@@ -51,6 +51,19 @@ package struct Entry: Hashable, Sendable {
   }
 }
 
+extension Entry {
+  /// The size of the encoded entry.
+  package var byteCount: Int { Self.overhead + payload.count }
+
+  package var position: LogPosition { LogPosition(term: term, index: index) }
+
+  /// The membership that the entry puts in force; nil for another kind, or for bytes that are none.
+  package var membership: Membership? {
+    guard kind == .membership else { return nil }
+    return try? Membership(decodingAll: payload)
+  }
+}
+
 extension Entry: WireCodable {
   package init(decoding input: inout Span<UInt8>) throws(WireError) {
     term = try Term(decoding: &input)
@@ -59,7 +72,9 @@ extension Entry: WireCodable {
     guard let kind = EntryKind(rawValue: try input.read()) else { throw .invalid("entry kind") }
     self.kind = kind
     payload = try input.readPrefixedBytes("entry payload", limit: Self.payloadLimit)
-    guard term > .zero, index > .zero else { throw .invalid("entry position") }
+    guard term > .zero, term.isPlausible, index > .zero, index.isPlausible else {
+      throw .invalid("entry position")
+    }
   }
 
   package func encode(into output: inout [UInt8]) {
@@ -87,6 +102,7 @@ extension HardState: WireCodable {
   package init(decoding input: inout Span<UInt8>) throws(WireError) {
     term = try Term(decoding: &input)
     vote = try NodeID(decoding: &input)
+    guard term.isPlausible else { throw .invalid("term") }
   }
 
   package func encode(into output: inout [UInt8]) {

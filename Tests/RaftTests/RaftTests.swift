@@ -1,1 +1,99 @@
+import RoostRaft
+import RoostWire
 import Testing
+
+/// The way of a write, from nothing to an applied entry, and what faults do to it.
+@Suite struct ClusterTests {
+  @Test func aClusterElectsOneLeader() {
+    var world = World(voters: 3)
+    world.run(for: .seconds(2))
+    #expect(world.leaders.count == 1)
+    #expect(world.violation == nil)
+    #expect(world.nodes.allSatisfy { $0.core?.leader == world.leader })
+  }
+
+  @Test func aSingleNodeLeadsAndCommitsAlone() throws {
+    var world = World(voters: 1)
+    world.run(for: .seconds(1))
+    let proposed = world.propose(NodeID(1), "a")
+    let place = try #require(proposed)
+    #expect(world[1].commitIndex < place.index, "nothing is committed before the disk has it")
+    world.settle()
+    #expect(world[1].commitIndex == place.index)
+  }
+
+  @Test func aProposalReachesEveryNode() throws {
+    var world = World(voters: 5)
+    world.run(for: .seconds(2))
+    let leader = try #require(world.leader)
+    let proposed = world.propose(leader, "a")
+    let place = try #require(proposed)
+    world.run(for: .milliseconds(10))
+    #expect(world.nodes.allSatisfy { $0.core?.commitIndex == place.index })
+    #expect(world.violation == nil)
+  }
+
+  @Test func lostMessagesAreMadeUpFor() throws {
+    var world = World(voters: 3)
+    world.run(for: .seconds(2))
+    let leader = try #require(world.leader)
+    var dice = SplitMix64(seed: 7)
+    for round in 0..<50 {
+      world.propose(world.leader ?? leader, "\(round)")
+      world.run(for: .milliseconds(20)) { _ in dice.chance(1, in: 3) }
+    }
+    world.run(for: .seconds(3))
+    let last = try #require(world.leader)
+    #expect(world[last.rawValue].commitIndex == world[last.rawValue].lastIndex)
+    #expect(world.nodes.allSatisfy { $0.core?.commitIndex == world.judge.commitIndex })
+    #expect(world.judge.commitIndex.rawValue >= 40)
+    #expect(world.violation == nil)
+  }
+
+  @Test func aClusterSurvivesTheCrashOfAnyNode() throws {
+    for victim in 1...3 as ClosedRange<UInt64> {
+      var world = World(voters: 3, seed: victim)
+      world.run(for: .seconds(2))
+      world.propose(try #require(world.leader), "before")
+      world.settle()
+      world.crash(NodeID(victim))
+      world.run(for: .seconds(3))
+      let leader = try #require(world.leader)
+      world.propose(leader, "while it was down")
+      world.settle()
+      world.restart(NodeID(victim))
+      world.run(for: .seconds(3))
+      #expect(world.nodes.allSatisfy { $0.core?.commitIndex == world.judge.commitIndex })
+      let payloads = world.judge.committed.map { String(decoding: $0.payload, as: UTF8.self) }
+      #expect(payloads.filter { !$0.isEmpty } == ["before", "while it was down"])
+      #expect(world.violation == nil)
+    }
+  }
+
+  @Test func aLeaderWithoutQuorumStepsDown() throws {
+    var world = World(voters: 3)
+    world.run(for: .seconds(2))
+    let old = try #require(world.leader)
+    world.run(for: .seconds(3)) { $0.sender == old || $0.recipient == old }
+    #expect(world.leaders.count == 1)
+    #expect(world.leader != old)
+    world.run(for: .seconds(1))
+    #expect(world[old.rawValue].leader == world.leader)
+    #expect(world.violation == nil)
+  }
+
+  @Test func readsAreAnsweredOnEveryNode() throws {
+    var world = World(voters: 3)
+    world.run(for: .seconds(2))
+    world.propose(try #require(world.leader), "a")
+    world.settle()
+    let now = world.now
+    for id in 1...3 as ClosedRange<UInt64> {
+      world.judge.didBeginRead(ReadID(id), at: NodeID(id))
+      world.act(NodeID(id)) { $0.read(ReadID(id), now: now, into: &$1) }
+    }
+    world.settle()
+    #expect(world.judge.readCount == 3)
+    #expect(world.violation == nil)
+  }
+}

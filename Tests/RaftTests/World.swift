@@ -1,0 +1,290 @@
+import RoostRaft
+import RoostWire
+
+/// A cluster in one value: nodes with disks, and a wire between them, moved by hand or by dice.
+///
+/// It performs effects as a shell would, and judges them as nobody could from inside: the first breach
+/// of a safety property is kept in ``violation``.
+struct World {
+  var now = Instant(nanoseconds: 1_000_000_000)
+  var nodes: [Node] = []
+  var wire: [Packet] = []
+  var settings: Settings
+  var random: SplitMix64
+  var judge = Judge()
+  var violation: String?
+  /// Told of everything that happens, for scripts.
+  var trace: [String]?
+  #if PLANTED_BUGS
+  var flaw: Flaw?
+  #endif
+
+  struct Packet: Hashable {
+    let sender: NodeID
+    let recipient: NodeID
+    let message: Message
+  }
+
+  /// What survives a crash.
+  struct Disk {
+    var incarnation: Incarnation
+    var hardState = HardState()
+    var mark: SnapshotMark
+    var entries: [Entry] = []
+    var snapshot: SnapshotDescriptor?
+
+    init(incarnation: Incarnation, mark: SnapshotMark) {
+      self.incarnation = incarnation
+      self.mark = mark
+    }
+
+    mutating func perform(_ write: Write) {
+      perform(write, entryCount: write.entries.count)
+      if let hardState = write.hardState { self.hardState = hardState }
+    }
+
+    /// As much of a write as a crash left: some of its entries, and not what comes behind them.
+    mutating func perform(_ write: Write, entryCount: Int) {
+      if let restart = write.restart {
+        mark = restart.mark
+        snapshot = restart
+        entries = []
+      }
+      if let first = write.truncateFrom { entries.removeAll { $0.index >= first } }
+      entries += write.entries.prefix(entryCount)
+    }
+
+    var restored: Restored {
+      Restored(
+        incarnation: incarnation,
+        hardState: hardState,
+        mark: mark,
+        entries: entries,
+        snapshot: snapshot
+      )
+    }
+  }
+
+  struct Node {
+    let id: NodeID
+    var core: Consensus?
+    var disk: Disk
+    /// Handed to the disk and not yet answered.
+    var writes: [Write] = []
+    var applied: LogIndex
+    var partOfSnapshot: [UInt8] = []
+  }
+
+  init(settings: Settings = Settings(), seed: UInt64 = 1) {
+    self.settings = settings
+    random = SplitMix64(seed: seed)
+  }
+
+  /// A cluster of voters 1, 2, 3 and so on, founded and started.
+  init(voters count: UInt64, settings: Settings = Settings(), seed: UInt64 = 1) {
+    self.init(settings: settings, seed: seed)
+    let membership = Membership(voters: (1...count).map { NodeID($0) })
+    for id in 1...count { add(NodeID(id), SnapshotMark(founding: membership)) }
+  }
+
+  mutating func add(_ id: NodeID, _ mark: SnapshotMark, incarnation: Incarnation = .zero) {
+    let disk = Disk(incarnation: incarnation, mark: mark)
+    nodes.removeAll { $0.id == id }
+    nodes.append(Node(id: id, disk: disk, applied: mark.index))
+    nodes.sort { $0.id < $1.id }
+    restart(id)
+  }
+
+  func slot(_ id: NodeID) -> Int? { nodes.firstIndex { $0.id == id } }
+
+  subscript(id: UInt64) -> Consensus {
+    guard let slot = slot(NodeID(id)), let core = nodes[slot].core else {
+      preconditionFailure("node \(id) is up")
+    }
+    return core
+  }
+
+  // MARK: Inputs
+
+  /// Gives an input to a node and performs what it asks for.
+  @discardableResult
+  mutating func act<Result>(
+    _ id: NodeID,
+    _ input: (inout Consensus, inout Effects) -> Result
+  ) -> Result? {
+    guard let slot = slot(id), nodes[slot].core != nil else { return nil }
+    var effects = Effects()
+    // Taken out while it works, so that there is one copy.
+    guard var core = nodes[slot].core.take() else { return nil }
+    let result = input(&core, &effects)
+    nodes[slot].core = core
+    perform(effects, of: slot)
+    return result
+  }
+
+  mutating func tick(_ id: NodeID) {
+    let now = now
+    act(id) { $0.tick(now: now, into: &$1) }
+  }
+
+  mutating func expireTimer(_ id: NodeID) {
+    let now = now
+    act(id) { $0.expireTimer(now: now, into: &$1) }
+  }
+
+  @discardableResult
+  mutating func propose(_ id: NodeID, _ payload: String) -> LogPosition? {
+    let now = now
+    return act(id) { core, effects in
+      try? core.propose([UInt8](payload.utf8), now: now, into: &effects)
+    }.flatMap { $0 }
+  }
+
+  mutating func deliver(_ packet: Packet) {
+    let now = now
+    act(packet.recipient) { $0.step(packet.message, from: packet.sender, now: now, into: &$1) }
+  }
+
+  /// The oldest write of a node reaches its disk.
+  mutating func sync(_ id: NodeID) {
+    guard let slot = slot(id), !nodes[slot].writes.isEmpty else { return }
+    let write = nodes[slot].writes.removeFirst()
+    nodes[slot].disk.perform(write)
+    let now = now
+    act(id) { $0.didPersist(through: write.ticket, now: now, into: &$1) }
+  }
+
+  mutating func crash(_ id: NodeID) {
+    guard let slot = slot(id), nodes[slot].core != nil else { return }
+    nodes[slot].core = nil
+    // Some of what was under way reached the disk.
+    for write in nodes[slot].writes {
+      guard random.chance(1, in: 2) else {
+        let count = random.below(UInt64(write.entries.count) + 1)
+        if random.chance(1, in: 2) { nodes[slot].disk.perform(write, entryCount: Int(count)) }
+        break
+      }
+      nodes[slot].disk.perform(write)
+    }
+    nodes[slot].writes = []
+    judge.forgetReads(of: id)
+  }
+
+  mutating func restart(_ id: NodeID) {
+    guard let slot = slot(id), nodes[slot].core == nil else { return }
+    var core = Consensus(
+      id: id,
+      settings: settings,
+      restored: nodes[slot].disk.restored,
+      random: random.split(),
+      now: now
+    )
+    #if PLANTED_BUGS
+    if let flaw { core = core.planted(flaw) }
+    #endif
+    nodes[slot].applied = nodes[slot].disk.mark.index
+    nodes[slot].partOfSnapshot = []
+    nodes[slot].core = core
+  }
+
+  // MARK: Effects
+
+  private mutating func perform(_ effects: Effects, of slot: Int) {
+    let id = nodes[slot].id
+    trace?.append(contentsOf: Story.lines(effects, of: nodes[slot]))
+    for envelope in effects.messages {
+      wire.append(Packet(sender: id, recipient: envelope.recipient, message: envelope.message))
+    }
+    if !effects.write.isEmpty { nodes[slot].writes.append(effects.write) }
+    if let loaded = effects.snapshotToLoad { nodes[slot].applied = loaded.mark.index }
+    guard let core = nodes[slot].core else { return }
+    if let found = judge.see(core, effects) { violation = violation ?? found }
+    nodes[slot].applied = max(nodes[slot].applied, core.commitIndex)
+    performSnapshots(effects, of: slot)
+  }
+
+  private mutating func performSnapshots(_ effects: Effects, of slot: Int) {
+    let id = nodes[slot].id
+    let now = now
+    for read in effects.snapshotReads {
+      let bytes = Self.bytes(of: read.snapshot)
+      let isThere = nodes[slot].disk.snapshot == read.snapshot
+      let start = Int(read.offset)
+      let part = Array(bytes[start..<(start + read.byteCount)])
+      act(id) { $0.didReadSnapshot(read, bytes: isThere ? part : nil, now: now, into: &$1) }
+    }
+    for chunk in effects.snapshotChunks {
+      if chunk.offset == 0 { nodes[slot].partOfSnapshot = [] }
+      nodes[slot].partOfSnapshot += chunk.bytes
+    }
+    if let whole = effects.snapshotToCheck {
+      let isValid = nodes[slot].partOfSnapshot == Self.bytes(of: whole)
+      nodes[slot].partOfSnapshot = []
+      act(id) { $0.didReceiveSnapshot(whole, isValid: isValid, now: now, into: &$1) }
+    }
+  }
+
+  /// A node's snapshot of what it has applied; the log keeps `kept` entries before it.
+  mutating func saveSnapshot(_ id: NodeID, keeping kept: UInt64 = 0) {
+    guard let slot = slot(id), let core = nodes[slot].core, core.durableIndex >= core.commitIndex,
+      nodes[slot].writes.isEmpty, core.commitIndex > core.snapshot?.mark.index ?? .zero,
+      let mark = core.mark(at: core.commitIndex)
+    else { return }
+    let saved = SnapshotDescriptor(mark: mark, byteCount: 20, checksum: mark.index.rawValue)
+    nodes[slot].disk.mark = mark
+    nodes[slot].disk.snapshot = saved
+    let through = LogIndex(mark.index.rawValue - min(kept, mark.index.rawValue))
+    act(id) { core, _ in
+      core.didSaveSnapshot(saved)
+      core.compact(through: through)
+    }
+    nodes[slot].disk.entries.removeAll { $0.index <= through }
+  }
+
+  private static func bytes(of snapshot: SnapshotDescriptor) -> [UInt8] {
+    (0..<snapshot.byteCount).map { UInt8(truncatingIfNeeded: $0 &+ snapshot.mark.index.rawValue) }
+  }
+
+  // MARK: Runs
+
+  /// Delivers and syncs until nothing is under way.
+  ///
+  /// What `isLost` says does not arrive.
+  mutating func settle(losing isLost: (Packet) -> Bool = { _ in false }) {
+    var budget = 20_000
+    while budget > 0 {
+      budget -= 1
+      if !wire.isEmpty {
+        let packet = wire.removeFirst()
+        if !isLost(packet) { deliver(packet) }
+      } else if let busy = nodes.first(where: { $0.core != nil && !$0.writes.isEmpty }) {
+        sync(busy.id)
+      } else {
+        return
+      }
+    }
+    violation = violation ?? "the cluster never comes to rest"
+  }
+
+  /// Lets time pass; messages and disks are as fast as can be.
+  mutating func run(for duration: Duration, losing isLost: (Packet) -> Bool = { _ in false }) {
+    let end = now.advanced(by: duration)
+    settle(losing: isLost)
+    while true {
+      guard let next = nodes.compactMap({ $0.core?.nextDeadline }).min(), next <= end else { break }
+      now = max(now, next)
+      for id in nodes.map(\.id) {
+        if let slot = slot(id), let core = nodes[slot].core, core.nextDeadline <= now { tick(id) }
+      }
+      settle(losing: isLost)
+    }
+    now = end
+  }
+
+  var leaders: [NodeID] { nodes.compactMap { $0.core?.isLeader == true ? $0.id : nil } }
+
+  /// The leader of the newest term.
+  var leader: NodeID? {
+    nodes.compactMap(\.core).filter(\.isLeader).max { $0.term < $1.term }?.id
+  }
+}
