@@ -40,6 +40,7 @@ package final class EventLoop: SerialExecutor {
   private let mailbox = Mutex(Mailbox())
   /// The loop's thread while it runs, else 0.
   private let thread = Atomic<UInt>(0)
+  private let isEnding = Atomic(false)
 
   package init() throws(SystemError) {
     let epoll = roost_epoll_create()
@@ -107,6 +108,12 @@ package final class EventLoop: SerialExecutor {
     if wakes { signalWakeUp() }
   }
 
+  /// Ends the loop without another turn; from any thread.
+  package func stop() {
+    isEnding.store(true, ordering: .releasing)
+    wakeUp()
+  }
+
   private func signalWakeUp() {
     var one: UInt64 = 1
     // SAFETY: eight bytes of an integer. A full counter (EAGAIN) wakes just as well.
@@ -129,7 +136,9 @@ package final class EventLoop: SerialExecutor {
     while true {
       wait(until: deadline, in: &places, into: &ready)
       runJobs()
-      guard let next = driver.turn(ready: ready) else { break }
+      guard !isEnding.load(ordering: .acquiring), let next = driver.turn(ready: ready) else {
+        break
+      }
       deadline = next
     }
     // Jobs that came with the last turn still get their answers.

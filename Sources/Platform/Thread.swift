@@ -50,10 +50,11 @@ package struct Thread: Sendable {
 
 /// Signals as a program meets them.
 package enum Signals {
-  /// Keeps SIGTERM and SIGINT for ``waitForStop()``, in this thread and all that it starts later, and makes a
-  /// closed peer an error instead of the end of the process.
+  /// Makes a closed pipe or peer an error instead of the end of the process.
+  package static func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
+
+  /// Keeps SIGTERM and SIGINT for ``nextStop()``, in this thread and all that it starts later.
   package static func takeOver() {
-    signal(SIGPIPE, SIG_IGN)
     var set = sigset_t()
     unsafe sigemptyset(&set)
     unsafe sigaddset(&set, SIGTERM)
@@ -61,8 +62,18 @@ package enum Signals {
     unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
   }
 
-  /// Waits until somebody asks the process to stop, and answers the signal's name.
-  package static func waitForStop() -> String {
+  /// Waits, on a thread of its own, until somebody asks the process to stop, and answers the signal's name.
+  package static func nextStop() async -> String {
+    await withCheckedContinuation { continuation in
+      do throws(SystemError) {
+        _ = try Thread(named: "roost-signals") { continuation.resume(returning: waitForStop()) }
+      } catch {
+        preconditionFailure("a process can start one thread more: \(error)")
+      }
+    }
+  }
+
+  private static func waitForStop() -> String {
     var set = sigset_t()
     var number: Int32 = 0
     unsafe sigemptyset(&set)

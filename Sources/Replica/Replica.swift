@@ -1,1 +1,243 @@
-// RoostReplica
+// RoostReplica: one node without I/O.
+//
+// Owns how the parts meet: `Consensus` orders batches of requests, `ReplicatedState` says what they mean, and those
+// who asked get their answers. Requests of one turn become one log entry, reads of one turn one question for the read
+// index.
+//
+// Leaves bytes on connections to `Node`, files to `Journal`; the simulator performs the same effects with virtual ones.
+
+package import RoostRaft
+package import RoostStateMachine
+package import RoostWire
+
+/// One node without I/O: inputs in, ``ReplicaEffects`` out.
+///
+/// Inputs of a turn only gather; ``finishTurn(now:into:)`` lets them take effect: one proposal for all requests, one question
+/// for all reads, then what is committed is applied and answered.
+package struct Replica: Sendable {
+  /// How many bytes of entries one turn applies, so that a long log does not keep the node from its heartbeats.
+  static let applyByteLimit = 1 << 20
+  /// How many of its own entries a leader writes at once; while they are on their way to the disk, the next batch fills.
+  static let unsyncedProposalLimit = 2
+
+  package internal(set) var consensus: Consensus
+  package internal(set) var state: ReplicatedState
+  /// The last entry that ``state`` contains.
+  package internal(set) var applied: LogIndex
+  var committed: LogIndex
+  /// What the consensus has asked for since the last turn's end.
+  var asked = Effects()
+
+  var batch = OpenBatch()
+  /// Batches in the log whose requests wait here for their replies, in the order of the log.
+  var proposed: [ProposedBatch] = []
+  /// Tickets of writes with own proposals that are not on the disk yet.
+  var unsynced: [WriteTicket] = []
+  var reads = ReadTable()
+  var forwards = ForwardTable()
+  var output = AppliedOutput()
+  /// When this node last heard a leader, or as a leader last was one with a quorum behind it.
+  var heardAt: Instant
+  var reported = LeaderReport()
+
+  package init(
+    id: NodeID,
+    settings: Settings,
+    restored: Restored,
+    state: ReplicatedState,
+    random: SplitMix64,
+    now: Instant
+  ) {
+    consensus = Consensus(id: id, settings: settings, restored: restored, random: random, now: now)
+    self.state = state
+    applied = restored.mark.index
+    committed = restored.mark.index
+    heardAt = now
+  }
+
+  package var id: NodeID { consensus.id }
+  /// The leader, or 0 while none is known.
+  package var leader: NodeID { consensus.leader }
+
+  /// The cluster's time as this node knows it.
+  package mutating func clusterTime(now: Instant) -> ClusterTime {
+    consensus.clusterTime(now: now)
+  }
+
+  /// When ``tick(now:)`` and ``finishTurn(now:into:)`` are due at the latest.
+  package var nextDeadline: Instant {
+    // What is committed and not applied is work that waits for nothing.
+    applied < committed ? Instant(nanoseconds: 0) : consensus.nextDeadline
+  }
+
+  /// Lets time pass.
+  package mutating func tick(now: Instant) {
+    if now >= consensus.nextDeadline { consensus.tick(now: now, into: &asked) }
+  }
+
+  /// Takes in a message of the protocol.
+  package mutating func receive(_ message: Message, from member: NodeID, now: Instant) {
+    consensus.step(message, from: member, now: now, into: &asked)
+    if member == consensus.leader { heardAt = now }
+  }
+
+  /// The writes up to this ticket are on the disk for good.
+  package mutating func didPersist(through ticket: WriteTicket, now: Instant) {
+    unsynced.removeAll { $0 <= ticket }
+    consensus.didPersist(through: ticket, now: now, into: &asked)
+  }
+
+  /// Lets everything that the turn brought take effect.
+  package mutating func finishTurn(now: Instant, into effects: inout ReplicaEffects) {
+    if asked.leaderChanged { leadershipChanged(into: &effects) }
+    proposeTime(now: now)
+    proposeBatch(now: now, into: &effects)
+    askForReads(now: now)
+    if asked.leaderChanged { leadershipChanged(into: &effects) }
+    takeAsked(into: &effects)
+    applyCommitted(into: &effects)
+    answerReads(into: &effects)
+    if consensus.isLeader { heardAt = now }
+  }
+
+  /// Moves what the consensus asked for to where it is performed.
+  private mutating func takeAsked(into effects: inout ReplicaEffects) {
+    precondition(
+      asked.snapshotReads.isEmpty && asked.snapshotToLoad == nil && asked.snapshotToCheck == nil,
+      "no log is compacted, so no snapshot is ever needed"
+    )
+    committed = max(committed, asked.commitIndex ?? .zero)
+    effects.messages += asked.messages
+    if !asked.write.isEmpty { effects.writes.append(asked.write) }
+    reads.didConfirm(asked.readsReady)
+    for id in asked.readsFailed { fail(reads.take(id), .noQuorum, into: &effects) }
+    asked.removeAll()
+  }
+
+  // MARK: Proposing
+
+  /// Proposes the requests that have gathered, unless enough of this node's own entries are under way already.
+  private mutating func proposeBatch(now: Instant, into effects: inout ReplicaEffects) {
+    guard !batch.isEmpty else { return }
+    guard consensus.isLeader else { return failBatch(into: &effects) }
+    guard unsynced.count < Self.unsyncedProposalLimit else { return }
+    let (bytes, waiters) = batch.take()
+    do throws(ProposalRefusal) {
+      let position = try consensus.propose(bytes, now: now, into: &asked)
+      proposed.append(ProposedBatch(position: position, waiters: waiters))
+      unsynced.append(asked.write.ticket)
+    } catch {
+      for waiter in waiters { answer(waiter, Self.failure(for: error), into: &effects) }
+    }
+  }
+
+  private mutating func failBatch(into effects: inout ReplicaEffects) {
+    for waiter in batch.take().waiters {
+      answer(waiter, Failure(.notLeader, detail: leader.rawValue), into: &effects)
+    }
+  }
+
+  private static func failure(for refusal: ProposalRefusal) -> Failure {
+    switch refusal {
+    case .notLeader(let hint): Failure(.notLeader, detail: hint.rawValue)
+    case .transferring(let target): Failure(.notLeader, detail: target.rawValue)
+    case .tooManyUncommittedBytes: Failure(.busy)
+    case .tooLarge(let limit): Failure(.tooLarge, detail: UInt64(limit))
+    }
+  }
+
+  /// Leases end by the log's time alone: when the next end is due, an entry must carry the time there.
+  private mutating func proposeTime(now: Instant) {
+    guard consensus.isEstablished, batch.isEmpty, proposed.isEmpty else { return }
+    guard let due = state.nextDeadline, consensus.clusterTime(now: now) >= due else { return }
+    guard let position = try? consensus.propose([], now: now, into: &asked) else { return }
+    proposed.append(ProposedBatch(position: position, waiters: []))
+  }
+
+  // MARK: Applying
+
+  private mutating func applyCommitted(into effects: inout ReplicaEffects) {
+    var byteCount = 0
+    while applied < committed, byteCount < Self.applyByteLimit {
+      let index = LogIndex(applied.rawValue + 1)
+      guard let entry = consensus.entry(at: index) else {
+        preconditionFailure("a committed entry that is not applied is in the log")
+      }
+      output.removeAll()
+      state.apply(entry.payload, at: index, time: entry.time, into: &output)
+      applied = index
+      byteCount += entry.byteCount
+      routeReplies(to: entry, into: &effects)
+    }
+  }
+
+  /// Hands the replies to those who asked here, if the entry is the one that they were proposed in.
+  private mutating func routeReplies(to entry: Entry, into effects: inout ReplicaEffects) {
+    guard let first = proposed.first, first.position.index <= entry.index else { return }
+    proposed.removeFirst()
+    guard first.position == entry.position else {
+      for waiter in first.waiters { answer(waiter, Failure(.leadershipLost), into: &effects) }
+      return
+    }
+    precondition(first.waiters.count <= output.replyCount, "every request has a reply")
+    for (place, waiter) in first.waiters.enumerated() {
+      let bytes = output.replyBytes.span.extracting(output.replyRange(place))
+      answer(waiter, bytes, into: &effects)
+    }
+  }
+
+  // MARK: Leadership
+
+  /// Nobody here will hear any more what became of requests that this node proposed or handed on.
+  ///
+  /// They may be committed all the same; whoever asks again under the same identity gets the one reply.
+  private mutating func leadershipChanged(into effects: inout ReplicaEffects) {
+    let report = LeaderReport(term: consensus.term, leader: leader, role: consensus.role)
+    guard report != reported else { return }
+    reported = report
+    effects.changes.append(report)
+    if !consensus.isLeader {
+      for batch in proposed {
+        for waiter in batch.waiters { answer(waiter, Failure(.leadershipLost), into: &effects) }
+      }
+      proposed.removeAll()
+      unsynced.removeAll()
+    }
+    for forward in forwards.takeAll(exceptTo: leader) {
+      answer(.client(forward), Failure(.leadershipLost), into: &effects)
+    }
+  }
+
+  // MARK: Status
+
+  /// How this node is; addresses and what only the shell knows are left empty.
+  package func status(now: Instant) -> NodeStatus {
+    var status = NodeStatus()
+    status.node = id
+    status.role =
+      switch consensus.role {
+      case .leader: .leader
+      case .candidate, .preCandidate: .candidate
+      case .follower: consensus.membership.isVoter(id) ? .follower : .learner
+      }
+    status.term = consensus.term
+    status.leader = leader
+    status.firstIndex = consensus.firstIndex
+    status.lastIndex = consensus.lastIndex
+    status.committed = committed
+    status.applied = applied
+    status.revision = state.revision
+    status.clusterTime = state.time
+    status.quietNanoseconds = now.nanoseconds(since: heardAt)
+    let progress = consensus.memberStatus
+    status.members = consensus.membership.members.map { member in
+      MemberSummary(
+        id: member.id,
+        isVoter: consensus.membership.isVoter(member.id),
+        address: String(decoding: member.contact, as: UTF8.self),
+        matched: progress.first { $0.id == member.id }?.match ?? .zero
+      )
+    }
+    return status
+  }
+}

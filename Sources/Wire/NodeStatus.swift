@@ -7,7 +7,7 @@ package enum NodeRole: UInt8, Sendable {
 }
 
 /// A member as one node sees it.
-package struct MemberStatus: Equatable, Sendable {
+package struct MemberSummary: Equatable, Sendable {
   package static let addressLimit = 255
 
   package let id: NodeID
@@ -60,7 +60,7 @@ package struct NodeStatus: Equatable, Sendable {
   package var quietNanoseconds: UInt64 = 0
   package var upNanoseconds: UInt64 = 0
   package var journal: String = ""
-  package var members: [MemberStatus] = []
+  package var members: [MemberSummary] = []
 
   package init() {}
 }
@@ -90,7 +90,7 @@ extension NodeStatus: WireCodable {
       let isVoter = try input.readFlag("voter flag")
       let matched = try LogIndex(decoding: &input)
       let address = try input.readShortText("address")
-      members.append(MemberStatus(id: id, isVoter: isVoter, address: address, matched: matched))
+      members.append(MemberSummary(id: id, isVoter: isVoter, address: address, matched: matched))
     }
   }
 

@@ -1,1 +1,11 @@
-print("soon")
+// kvctl: the cluster from a terminal.
+//
+// Owns the command line: what can be said, how answers are printed, and what the exit code means. Results go to standard output,
+// talk to standard error. It leaves the cluster to `Client`.
+
+internal import RoostClient
+internal import RoostPlatform
+
+Signals.ignoreBrokenPipes()
+let code = await CommandLine.run(Array(CommandLine.arguments.dropFirst()))
+Process.exit(code)

@@ -100,8 +100,8 @@ import Testing
     status.term = Term(4)
     status.journal = "fdatasync"
     status.members = [
-      MemberStatus(id: NodeID(1), isVoter: true, address: "127.0.0.1:1", matched: LogIndex(9)),
-      MemberStatus(id: NodeID(2), isVoter: false, address: "", matched: .zero),
+      MemberSummary(id: NodeID(1), isVoter: true, address: "127.0.0.1:1", matched: LogIndex(9)),
+      MemberSummary(id: NodeID(2), isVoter: false, address: "", matched: .zero),
     ]
     Laws.roundTrip(status)
     Laws.everyBitCounts(status)

@@ -1,0 +1,171 @@
+internal import RoostClientCore
+internal import RoostPlatform
+internal import RoostWire
+
+/// The client's loop: performs what the ``ClientMachine`` asks, and wakes the callers that wait.
+actor ClientEngine: LoopDriver {
+  private struct Link {
+    let stream: ByteStream
+    let address: SocketAddress
+    var isConnecting = true
+  }
+
+  private nonisolated let loop: EventLoop
+  private var machine: ClientMachine
+  private var links: [LinkID: Link] = [:]
+  private var waiting: [CallID: CheckedContinuation<CallResult, Never>] = [:]
+  private var scratch = [UInt8](repeating: 0, count: 1 << 16)
+  private let addresses: [SocketAddress]
+  private var isClosed = false
+
+  nonisolated var unownedExecutor: UnownedSerialExecutor {
+    // SAFETY: the loop lives as long as this actor, which holds it.
+    unsafe loop.asUnownedSerialExecutor()
+  }
+
+  init(addresses: [SocketAddress], settings: ClientSettings) throws(SystemError) {
+    loop = try EventLoop()
+    self.addresses = addresses
+    let seed = Machine.randomBits()
+    machine = ClientMachine(
+      endpoints: addresses.map { "\($0)" },
+      settings: settings,
+      random: SplitMix64(seed: seed)
+    )
+  }
+
+  nonisolated func start() throws(SystemError) {
+    _ = try loop.start(named: "roost-client", driving: self)
+  }
+
+  /// Ends the loop; for when nobody can call any more.
+  nonisolated func stop() { loop.stop() }
+
+  /// Makes one call and waits for its answer.
+  func call(_ kind: CallKind, within timeout: Duration) async -> CallResult {
+    await withCheckedContinuation { continuation in
+      guard !isClosed else {
+        return continuation.resume(returning: .failed(.closed))
+      }
+      let now = Self.now
+      var effects = ClientEffects()
+      let id = machine.call(kind, deadline: now.advanced(by: timeout), now: now, into: &effects)
+      waiting[id] = continuation
+      perform(&effects)
+    }
+  }
+
+  /// Answers every call that still waits, and closes every connection.
+  func close() {
+    guard !isClosed else { return }
+    isClosed = true
+    var effects = ClientEffects()
+    machine.close(into: &effects)
+    perform(&effects)
+    loop.stop()
+  }
+
+  // MARK: The loop's side
+
+  nonisolated func turn(ready: [Readiness]) -> UInt64? {
+    assumeIsolated { $0.takeTurn(ready) }
+  }
+
+  private static var now: Instant { Instant(nanoseconds: Machine.monotonicNanoseconds()) }
+
+  private func takeTurn(_ ready: [Readiness]) -> UInt64? {
+    var effects = ClientEffects()
+    for place in ready { handle(place, into: &effects) }
+    let now = Self.now
+    if now >= machine.nextDeadline { machine.tick(now: now, into: &effects) }
+    perform(&effects)
+    return machine.nextDeadline.nanoseconds
+  }
+
+  private func handle(_ place: Readiness, into effects: inout ClientEffects) {
+    let id = LinkID(place.token)
+    guard let link = links[id] else { return }
+    if link.isConnecting {
+      if let error = link.stream.connectionError(to: link.address) {
+        return lose(id, because: error.reason.lowercasedFirst, into: &effects)
+      }
+      links[id]?.isConnecting = false
+      machine.didConnect(id, now: Self.now, into: &effects)
+    } else {
+      if place.canWrite { flush(id, into: &effects) }
+      if place.canRead || place.isBroken { read(id, from: link.stream, into: &effects) }
+    }
+  }
+
+  private func read(_ id: LinkID, from stream: ByteStream, into effects: inout ClientEffects) {
+    do throws(SystemError) {
+      switch try stream.receive(into: &scratch) {
+      case .nothing: return
+      case .end: lose(id, because: "it closed the connection", into: &effects)
+      case .bytes(let count):
+        let bytes = scratch
+        machine.didReceive(
+          bytes.span.extracting(first: count),
+          on: id,
+          now: Self.now,
+          into: &effects
+        )
+      }
+    } catch {
+      lose(id, because: error.reason.lowercasedFirst, into: &effects)
+    }
+  }
+
+  private func lose(_ id: LinkID, because reason: String, into effects: inout ClientEffects) {
+    guard links.removeValue(forKey: id) != nil else { return }
+    machine.didBreak(id, because: reason, now: Self.now, into: &effects)
+  }
+
+  /// Does what the machine asks, until it asks for nothing more.
+  private func perform(_ effects: inout ClientEffects) {
+    while true {
+      let asked = effects
+      effects = ClientEffects()
+      for close in asked.closes { links.removeValue(forKey: close) }
+      for connect in asked.connects { self.connect(connect.link, connect.endpoint, &effects) }
+      for send in asked.sends {
+        links[send.link]?.stream.append { $0 += send.bytes }
+        flush(send.link, into: &effects)
+      }
+      for answer in asked.results {
+        waiting.removeValue(forKey: answer.call)?.resume(returning: answer.result)
+      }
+      if effects == ClientEffects() { return }
+    }
+  }
+
+  private func connect(_ id: LinkID, _ endpoint: Int, _ effects: inout ClientEffects) {
+    let address = addresses[endpoint]
+    do throws(SystemError) {
+      let socket = try Socket.connecting(to: address)
+      let stream = try ByteStream(
+        adopting: socket,
+        token: id.rawValue,
+        isConnecting: true,
+        on: loop
+      )
+      links[id] = Link(stream: stream, address: address)
+    } catch {
+      machine.didBreak(id, because: error.reason.lowercasedFirst, now: Self.now, into: &effects)
+    }
+  }
+
+  private func flush(_ id: LinkID, into effects: inout ClientEffects) {
+    guard let link = links[id], !link.isConnecting else { return }
+    do throws(SystemError) {
+      try link.stream.flush(on: loop, readingUpTo: .max)
+    } catch {
+      lose(id, because: error.reason.lowercasedFirst, into: &effects)
+    }
+  }
+}
+
+extension String {
+  /// The system's sentence as it reads inside another one.
+  fileprivate var lowercasedFirst: String { prefix(1).lowercased() + dropFirst() }
+}

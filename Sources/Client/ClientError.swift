@@ -1,0 +1,107 @@
+internal import RoostClientCore
+internal import RoostWire
+
+/// Why a call failed, and whether it may have happened all the same.
+@nonexhaustive
+public enum ClientError: Error, Sendable, Equatable {
+  /// An endpoint that is no address.
+  case badEndpoint(String)
+  /// What was asked for breaks a limit; nothing was sent.
+  case invalid(String)
+  /// No endpoint could be connected to.
+  case unreachable(Attempt)
+  /// Nodes answer, but have no leader or no quorum.
+  case noQuorum(Attempt)
+  /// No answer before the deadline.
+  case timedOut(Attempt)
+  /// The cluster ended this client's session before it answered.
+  case sessionEnded(Attempt)
+  /// The client was closed.
+  case closed(Attempt)
+  /// The cluster answered no.
+  case refused(Refusal)
+  /// The answer is none that belongs to the question: client and server do not fit together.
+  case unexpectedReply
+  /// The system refused a thread or a socket.
+  case system(String)
+}
+
+/// What a call that got no answer went through.
+public struct Attempt: Sendable, Equatable {
+  /// Whether a change that was asked for may have happened, or may still happen.
+  public let mayHaveHappened: Bool
+  /// Each endpoint with what went wrong there last; nil: nothing did.
+  public let endpoints: [Tried]
+
+  /// An endpoint and its last failure.
+  public struct Tried: Sendable, Equatable {
+    /// The endpoint.
+    public let address: String
+    /// What went wrong there last.
+    public let failure: String?
+  }
+}
+
+/// A refusal by the cluster: it did not do what was asked.
+public struct Refusal: Sendable, Equatable, CustomStringConvertible {
+  /// The stable number of the reason; the list is in Docs/COMMANDS.md.
+  public let code: UInt16
+  /// What happened and what to do about it.
+  public let description: String
+  /// Whether the change may have happened: only a few reasons leave that open.
+  public let mayHaveHappened: Bool
+
+  init(_ failure: Failure) {
+    code = failure.code.rawValue
+    description = failure.code.sentence
+    mayHaveHappened = failure.code.execution == .unknown
+  }
+
+  var isConditionFailed: Bool { code == ErrorCode.conditionFailed.rawValue }
+}
+
+extension ClientError {
+  init(_ failure: CallFailure) {
+    let attempt = Attempt(
+      mayHaveHappened: failure.mayHaveExecuted,
+      endpoints: failure.endpoints.map { .init(address: $0.address, failure: $0.failure) }
+    )
+    switch failure.reason {
+    case .unreachable: self = .unreachable(attempt)
+    case .noQuorum: self = .noQuorum(attempt)
+    case .timedOut: self = .timedOut(attempt)
+    case .sessionEnded: self = .sessionEnded(attempt)
+    case .closed: self = .closed(attempt)
+    }
+  }
+
+  /// The question every caller has after a failure.
+  public var mayHaveHappened: Bool {
+    switch self {
+    case .unreachable(let attempt), .noQuorum(let attempt), .timedOut(let attempt),
+      .sessionEnded(let attempt), .closed(let attempt):
+      attempt.mayHaveHappened
+    case .refused(let refusal): refusal.mayHaveHappened
+    case .badEndpoint, .invalid, .system: false
+    case .unexpectedReply: true
+    }
+  }
+}
+
+extension ClientError: CustomStringConvertible {
+  /// What happened, in one sentence.
+  public var description: String {
+    switch self {
+    case .badEndpoint(let text): "'\(text)' is not an endpoint; write 127.0.0.1:7401"
+    case .invalid(let text), .system(let text): text
+    case .unreachable(let attempt): "no server answered (\(attempt.endpoints.count) tried)"
+    case .noQuorum: "no leader: the servers that answer can't reach a majority of the cluster"
+    case .timedOut: "no answer in time"
+    case .sessionEnded: "the cluster ended this client's session"
+    case .closed: "the client was closed"
+    case .refused(let refusal): refusal.description
+    case .unexpectedReply:
+      "the answer does not fit the question; are client and server of one version?"
+    }
+  }
+}

@@ -1,0 +1,76 @@
+internal import RoostClientCore
+internal import RoostWire
+
+/// How one endpoint is, as far as it could be asked.
+public struct MemberReport: Sendable, Equatable {
+  /// The endpoint that was asked.
+  public let address: String
+  /// What it answered; nil if it did not.
+  public let status: MemberState?
+  /// Why there is no answer.
+  public let failure: String?
+
+  init(address: String, _ result: CallResult) {
+    self.address = address
+    switch result {
+    case .answered(let bytes):
+      let decoded = try? NodeStatus(decodingAll: bytes)
+      status = decoded.map { MemberState($0) }
+      failure = decoded == nil ? "its answer is not understood; is it of another version?" : nil
+    case .failed(let reason):
+      status = nil
+      failure = reason.endpoints.first { $0.address == address }?.failure ?? "no answer in time"
+    }
+  }
+}
+
+/// What a node says of itself.
+public struct MemberState: Sendable, Equatable {
+  /// What a node is at the moment.
+  public enum Role: String, Sendable {
+    case follower, candidate, leader, learner
+  }
+
+  /// The member's number.
+  public let id: UInt64
+  /// What it is at the moment.
+  public let role: Role
+  /// The term it is in.
+  public let term: UInt64
+  /// The member that leads in that term, as far as this one knows.
+  public let leader: UInt64?
+  /// The last entry of its log.
+  public let lastIndex: UInt64
+  /// The last entry that it knows to be committed.
+  public let committed: UInt64
+  /// The last entry that its store contains.
+  public let applied: UInt64
+  /// The revision of its store.
+  public let revision: UInt64
+  /// How long it has heard no leader, or as a leader no quorum.
+  public let quiet: Duration
+  /// How long it has been running.
+  public let uptime: Duration
+  /// How its log gets onto the disk.
+  public let journal: String
+
+  init(_ status: NodeStatus) {
+    id = status.node.rawValue
+    role =
+      switch status.role {
+      case .follower: .follower
+      case .candidate: .candidate
+      case .leader: .leader
+      case .learner: .learner
+      }
+    term = status.term.rawValue
+    leader = status.leader == .zero ? nil : status.leader.rawValue
+    lastIndex = status.lastIndex.rawValue
+    committed = status.committed.rawValue
+    applied = status.applied.rawValue
+    revision = status.revision.rawValue
+    quiet = .nanoseconds(Int64(clamping: status.quietNanoseconds))
+    uptime = .nanoseconds(Int64(clamping: status.upNanoseconds))
+    journal = status.journal
+  }
+}

@@ -1,0 +1,195 @@
+internal import RoostPlatform
+internal import RoostReplica
+internal import RoostWire
+
+/// Connections: how they come, greet, bring bytes and go.
+extension Shell {
+  func acceptAll() {
+    if let until = acceptsAgainAt, now < until { return }
+    acceptsAgainAt = nil
+    do throws(SystemError) {
+      // A bounded number a turn: a flood of connections does not keep the node from its work.
+      for _ in 0..<64 {
+        guard let socket = try listener.accept() else { return }
+        adopt(socket)
+      }
+    } catch {
+      // Out of descriptors, most likely. To look again at once would spin, so the listener rests.
+      log(.error, "\(error): new connections wait for a second")
+      acceptsAgainAt = now.advanced(by: .seconds(1))
+      try? loop.update(
+        listener.descriptor.number,
+        token: Token.listener,
+        reading: false,
+        writing: false
+      )
+    }
+  }
+
+  private func adopt(_ socket: consuming Socket) {
+    let deadline = now.advanced(by: configuration.limits.helloDeadline)
+    do throws(SystemError) {
+      let stream = try ByteStream(
+        adopting: socket,
+        token: newToken(),
+        isConnecting: false,
+        on: loop
+      )
+      let connection = Connection(stream, address: nil, phase: .greeting(until: deadline))
+      connections[connection.token] = connection
+    } catch {
+      log(.error, "a connection is dropped: \(error)")
+    }
+  }
+
+  func newToken() -> UInt64 {
+    defer { nextToken += 1 }
+    return nextToken
+  }
+
+  /// Reads once and hands on the frames that are whole.
+  func read(_ connection: Connection) {
+    do throws(SystemError) {
+      switch try connection.stream.receive(into: &scratch) {
+      case .nothing: return
+      case .end: return close(connection, because: nil)
+      case .bytes(let count):
+        if connection.partial.isEmpty {
+          // The usual case: frames are decoded where they were received, and only a torn last one is copied.
+          let bytes = scratch
+          scratch = []
+          let used = digest(bytes.span.extracting(first: count), from: connection)
+          if used < count { connection.partial.append(contentsOf: bytes[used..<count]) }
+          scratch = bytes
+        } else {
+          connection.partial.append(contentsOf: scratch[..<count])
+          let bytes = connection.partial
+          connection.partial = []
+          let used = digest(bytes.span, from: connection)
+          connection.partial = used == 0 ? bytes : [UInt8](bytes[used...])
+        }
+      }
+    } catch {
+      close(connection, because: "\(error)")
+    }
+  }
+
+  /// Takes hello and frames from the front of `bytes`, and answers how many bytes that were.
+  ///
+  /// Bytes that are no frames end the connection, and count as taken.
+  private func digest(_ bytes: borrowing Span<UInt8>, from connection: Connection) -> Int {
+    let total = bytes.count
+    var input = bytes.extracting(...)
+    do throws(WireError) {
+      if case .greeting = connection.phase {
+        guard try greet(&input, from: connection) else { return 0 }
+      }
+      while connections[connection.token] != nil {
+        let limit = bodyLimit(of: connection)
+        guard let header = try FrameHeader.next(in: &input, bodyLimit: limit) else {
+          return total - input.count
+        }
+        let body = input.extracting(first: header.bodyByteCount)
+        input = input.extracting(droppingFirst: header.bodyByteCount)
+        try handle(header, body, from: connection)
+      }
+    } catch {
+      close(connection, because: "\(error)")
+    }
+    return total
+  }
+
+  private func bodyLimit(of connection: Connection) -> Int {
+    switch connection.peer {
+    case .member: FrameHeader.bodyLimit
+    case .client, .unknown: Request.byteLimit + 64
+    }
+  }
+
+  /// Takes the other side's hello, or the answer to ours; false while it is not complete.
+  private func greet(
+    _ input: inout Span<UInt8>,
+    from connection: Connection
+  ) throws(WireError) -> Bool {
+    if connection.address != nil { return try finishGreeting(&input, from: connection) }
+    // What does not begin like a hello is told so at its first byte, not at its 44th.
+    let magic = Hello.magic
+    for place in 0..<min(8, input.count)
+    where input[place] != UInt8(truncatingIfNeeded: magic >> (8 * place)) {
+      throw .invalid("hello: this port speaks Roost's protocol alone")
+    }
+    guard input.count >= Hello.byteCount else { return false }
+    let hello = try Hello(decoding: &input)
+    let verdict = judge(hello)
+    let reply = HelloReply(
+      verdict: verdict,
+      cluster: ClusterID(configuration.cluster),
+      node: NodeID(configuration.id),
+      leader: replica.leader,
+      clusterTime: replica.clusterTime(now: now)
+    )
+    connection.stream.append { reply.encode(into: &$0) }
+    markDirty(connection)
+    guard verdict == .accepted else {
+      flush(connection)
+      if hello.role == .member {
+        log(.warning, "member \(hello.sender) was refused: \(verdict)")
+      }
+      close(connection, because: nil)
+      return true
+    }
+    connection.phase = .open
+    connection.peer = hello.role == .member ? .member(hello.sender) : .client
+    return true
+  }
+
+  private func judge(_ hello: Hello) -> HelloVerdict {
+    guard (hello.oldestVersion...hello.newestVersion).contains(Hello.version) else {
+      return .unknownVersion
+    }
+    let isAnyCluster = hello.role == .client && hello.cluster == .zero
+    guard isAnyCluster || hello.cluster.rawValue == configuration.cluster else {
+      return .otherCluster
+    }
+    guard hello.receiver == .zero || hello.receiver.rawValue == configuration.id else {
+      return .otherMember
+    }
+    if hello.role == .member {
+      return links.contains { $0.id == hello.sender } ? .accepted : .unknownMember
+    }
+    // Members keep room of their own, so that clients can't shut them out.
+    let reserved = 4 * links.count
+    return connections.count + reserved < configuration.limits.connections ? .accepted : .busy
+  }
+
+  /// Forgets a connection; its descriptor closes with it.
+  func close(_ connection: Connection, because reason: String?) {
+    guard connections.removeValue(forKey: connection.token) != nil else { return }
+    connection.partial = []
+    if let link = links.first(where: { $0.connection === connection }) {
+      lose(link, because: reason)
+      return
+    }
+    if let reason { log(.info, "connection \(connection.token) is closed: \(reason)") }
+  }
+
+  /// What is due from time to time: dialling, deadlines of greetings, the listener's rest.
+  func keepHouse() {
+    nextHousekeeping = now.advanced(by: Shell.housekeepingInterval)
+    for link in links where link.connection == nil && now >= link.nextAttempt { dial(link) }
+    for connection in connections.values {
+      if case .greeting(let until) = connection.phase, now >= until {
+        close(connection, because: "no hello in time")
+      }
+    }
+    if let until = acceptsAgainAt, now >= until {
+      try? loop.update(
+        listener.descriptor.number,
+        token: Token.listener,
+        reading: true,
+        writing: false
+      )
+      acceptAll()
+    }
+  }
+}

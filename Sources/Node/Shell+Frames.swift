@@ -1,0 +1,116 @@
+internal import RoostPlatform
+internal import RoostRaft
+internal import RoostReplica
+internal import RoostWire
+
+/// Frames: what comes in is handed to the replica, and what the replica says is put into frames.
+extension Shell {
+  /// Hands on one frame; `body` is where it was received and is gone after the call.
+  func handle(
+    _ header: FrameHeader,
+    _ body: borrowing Span<UInt8>,
+    from connection: Connection
+  ) throws(WireError) {
+    let asker = ClientTicket(connection: connection.token, correlation: header.correlation)
+    switch (connection.peer, header.kind) {
+    case (.client, .request):
+      replica.request(body, from: asker, now: now, into: &effects)
+    case (.client, .query):
+      replica.query(body, from: asker, into: &effects)
+    case (.client, .status):
+      guard body.isEmpty else { throw .trailing(byteCount: body.count) }
+      answerStatus(header.correlation, on: connection)
+    case (.member(let member), .consensus):
+      var input = body.extracting(...)
+      let message = try Message(decoding: &input)
+      try input.expectEnd()
+      replica.receive(message, from: member, now: now)
+    case (.member(let member), .forward):
+      let ticket = ForwardTicket(member: member, correlation: header.correlation)
+      replica.receiveForward(body, from: ticket, now: now, into: &effects)
+    case (.member(let member), .forwardReply):
+      let ticket = ForwardTicket(member: member, correlation: header.correlation)
+      replica.receiveForwardReply(body, for: ticket, into: &effects)
+    default:
+      throw .invalid("frame kind on this connection")
+    }
+  }
+
+  private func answerStatus(_ correlation: UInt64, on connection: Connection) {
+    let status = self.status()
+    connection.stream.append { output in
+      output.appendFrame(.reply, correlation: correlation) { status.encode(into: &$0) }
+    }
+    markDirty(connection)
+  }
+
+  /// How this node is, at this moment.
+  func status() -> NodeStatus {
+    var status = replica.status(now: now)
+    status.cluster = ClusterID(configuration.cluster)
+    status.upNanoseconds = now.nanoseconds(since: startedAt)
+    status.journal = journal.backEnd
+    status.members = status.members.map { member in
+      let known = checked.members.first { $0.id == member.id.rawValue }
+      return MemberSummary(
+        id: member.id,
+        isVoter: member.isVoter,
+        address: known.map { "\($0.address)" } ?? member.address,
+        matched: member.matched
+      )
+    }
+    return status
+  }
+
+  // MARK: What the replica says
+
+  func route(_ messages: [Envelope]) {
+    for envelope in messages {
+      guard let connection = link(to: envelope.recipient)?.openConnection else { continue }
+      // A member that does not read is not waited for: the protocol repeats what matters.
+      guard connection.stream.waitingByteCount <= configuration.limits.outboxBytes * 2 else {
+        continue
+      }
+      connection.stream.append { output in
+        output.appendFrame(.consensus, correlation: 0) { envelope.message.encode(into: &$0) }
+      }
+      markDirty(connection)
+    }
+  }
+
+  func routeForwards() {
+    for forward in effects.forwards {
+      let kind: FrameKind = forward.isReply ? .forwardReply : .forward
+      guard let connection = link(to: forward.ticket.member)?.openConnection else {
+        if !forward.isReply { replica.lostLink(to: forward.ticket.member, into: &effects) }
+        continue
+      }
+      connection.stream.append { output in
+        output.appendFrame(kind, correlation: forward.ticket.correlation) { $0 += forward.bytes }
+      }
+      markDirty(connection)
+    }
+    effects.forwards.removeAll(keepingCapacity: true)
+  }
+
+  func routeReplies() {
+    for reply in effects.replies {
+      guard let connection = connections[reply.ticket.connection] else { continue }
+      let bytes = effects.replyBytes.span.extracting(reply.range)
+      connection.stream.append { output in
+        let start = output.beginFrame(.reply, correlation: reply.ticket.correlation)
+        output.append(contentsOf: bytes)
+        output.endFrame(startedAt: start)
+      }
+      markDirty(connection)
+    }
+    effects.replies.removeAll(keepingCapacity: true)
+    effects.replyBytes.removeAll(keepingCapacity: true)
+  }
+
+  /// Tells the operator what changed: who leads, in which term.
+  func reportChanges() {
+    for change in effects.changes { log(.info, "\(change)") }
+    effects.changes.removeAll(keepingCapacity: true)
+  }
+}

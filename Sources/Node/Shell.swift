@@ -1,0 +1,178 @@
+internal import RoostJournal
+internal import RoostPlatform
+internal import RoostRaft
+internal import RoostReplica
+internal import RoostWire
+
+/// What performs for one ``Replica``: the loop's turns, the connections, the links and the journal.
+///
+/// A turn: read every ready socket once and step the replica for each frame; let it close its batch; send what may leave;
+/// write and sync; apply and reply; flush each connection once. The loop's thread alone touches any of it.
+final class Shell {
+  enum Token {
+    static let listener: UInt64 = 0
+    static let disk: UInt64 = 1
+    static let firstConnection: UInt64 = 16
+  }
+
+  /// How often links are dialled anew and silent connections are looked for.
+  static let housekeepingInterval = Duration.milliseconds(50)
+  /// How much one connection may bring in one turn, so that none starves the others.
+  static let readByteCount = 1 << 18
+
+  let configuration: NodeConfiguration
+  let checked: CheckedConfiguration
+  let loop: EventLoop
+  let listener: Socket
+  /// Where the listener really is: the port is known only now if 0 was asked for.
+  let listenAddress: SocketAddress
+  let startedAt: Instant
+
+  var replica: Replica
+  var effects = ReplicaEffects()
+  let journal: NodeJournal
+
+  var connections: [UInt64: Connection] = [:]
+  var links: [PeerLink]
+  /// Connections with something to send or to change at the end of the turn.
+  var dirty: [Connection] = []
+  var nextToken = Token.firstConnection
+  var nextHousekeeping: Instant
+  var now: Instant
+  var scratch = [UInt8](repeating: 0, count: Shell.readByteCount)
+  /// Set when the node is to end with this turn.
+  var isStopping = false
+  /// While the system has no descriptor left, the listener rests until then instead of spinning.
+  var acceptsAgainAt: Instant?
+
+  init(_ configuration: NodeConfiguration, loop: EventLoop) throws(NodeError) {
+    let checked = try configuration.checked()
+    self.configuration = configuration
+    self.checked = checked
+    self.loop = loop
+    let now = Instant(nanoseconds: Machine.monotonicNanoseconds())
+    self.now = now
+    startedAt = now
+    nextHousekeeping = now
+    (journal, replica) = try Shell.recover(configuration, checked, now: now)
+    do throws(SystemError) {
+      listener = try Socket.listening(at: checked.listen)
+      listenAddress =
+        checked.listen.port == 0
+        ? checked.listen.withPort(try listener.localPort()) : checked.listen
+      try loop.register(listener.descriptor.number, token: Token.listener)
+    } catch {
+      throw .listen(Shell.sentence(for: error, at: checked.listen))
+    }
+    links = checked.members.filter { $0.id != configuration.id }
+      .map { PeerLink(id: NodeID($0.id), address: $0.address, firstAttempt: now) }
+    try journal.register(on: loop, token: Token.disk)
+  }
+
+  private static func sentence(for error: SystemError, at address: SocketAddress) -> String {
+    error.isAddressInUse
+      ? "\(address) is in use by another program; end it, or listen elsewhere" : "\(error)"
+  }
+
+  /// Takes one turn, and answers when the next one is due at the latest; nil ends the loop.
+  func turn(ready: [Readiness]) -> UInt64? {
+    now = max(now, Instant(nanoseconds: Machine.monotonicNanoseconds()))
+    // A node that was paused first sees how late it is: what waits in its sockets may be older than its right to answer it.
+    replica.tick(now: now)
+    for place in ready { handle(place) }
+    perform()
+    if now >= nextHousekeeping { keepHouse() }
+    flush()
+    if isStopping { return endTurn() }
+    return min(replica.nextDeadline, nextHousekeeping).nanoseconds
+  }
+
+  private func handle(_ place: Readiness) {
+    switch place.token {
+    case Token.listener: acceptAll()
+    // What the disk has done is taken in whenever the turn takes effect.
+    case Token.disk: break
+    default:
+      guard let connection = connections[place.token] else { return }
+      if case .connecting = connection.phase {
+        finishConnecting(connection)
+      } else {
+        if place.canWrite { markDirty(connection) }
+        if place.canRead || place.isBroken { read(connection) }
+      }
+    }
+  }
+
+  private func endTurn() -> UInt64? {
+    for connection in connections.values {
+      try? connection.stream.flush(on: loop, readingUpTo: .max)
+    }
+    connections.removeAll()
+    return nil
+  }
+
+  /// Lets the turn take effect, and sends, stores and answers until nothing more is asked for.
+  func perform() {
+    var isDone = false
+    while !isDone {
+      if let ticket = takeDurable() { replica.didPersist(through: ticket, now: now) }
+      replica.finishTurn(now: now, into: &effects)
+      isDone = effects.isEmpty
+      // Followers work while the own disk does: their messages leave before the write begins.
+      route(effects.messages)
+      effects.messages.removeAll(keepingCapacity: true)
+      routeForwards()
+      routeReplies()
+      reportChanges()
+      if !effects.writes.isEmpty { flushLinks() }
+      for write in effects.writes { journal.append(write) }
+      effects.writes.removeAll(keepingCapacity: true)
+    }
+  }
+
+  /// The newest write that has become durable since the last call.
+  ///
+  /// After a failed write or sync nobody can say what is on the disk, so the process ends: what a restart reads is true.
+  private func takeDurable() -> WriteTicket? {
+    do throws(NodeError) {
+      return try journal.takeDurable()
+    } catch {
+      log(.error, "\(error)")
+      configuration.onFatalError("\(error)")
+    }
+  }
+
+  func log(_ level: LogLevel, _ text: @autoclosure () -> String) {
+    configuration.log?(level, text())
+  }
+
+  // MARK: Connections that have something to send
+
+  func markDirty(_ connection: Connection) {
+    guard !connection.isDirty else { return }
+    connection.isDirty = true
+    dirty.append(connection)
+  }
+
+  private func flush() {
+    let pending = dirty
+    dirty.removeAll(keepingCapacity: true)
+    for connection in pending {
+      connection.isDirty = false
+      flush(connection)
+    }
+  }
+
+  func flush(_ connection: Connection) {
+    if case .connecting = connection.phase { return }
+    let limit = configuration.limits.outboxBytes
+    do throws(SystemError) {
+      try connection.stream.flush(on: loop, readingUpTo: limit)
+    } catch {
+      return close(connection, because: "\(error)")
+    }
+    if connection.stream.waitingByteCount > 4 * limit {
+      close(connection, because: "it does not read its answers")
+    }
+  }
+}

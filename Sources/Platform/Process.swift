@@ -1,0 +1,59 @@
+internal import Glibc
+
+/// This process as its user meets it: environment, terminal, output and end.
+package enum Process {
+  /// Ends the process with an exit code, after what was printed is written.
+  package static func exit(_ code: Int32) -> Never {
+    fflush(nil)
+    Glibc.exit(code)
+  }
+
+  /// The value of an environment variable.
+  package static func environment(_ name: String) -> String? {
+    // SAFETY: the string is copied before anybody could change the environment.
+    unsafe getenv(name).map { unsafe String(cString: $0) }
+  }
+
+  /// Whether standard output is read by a person.
+  package static var outputIsTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
+
+  /// Writes bytes to standard output as they are; false if nobody takes them.
+  @discardableResult
+  package static func write(_ bytes: [UInt8]) -> Bool { write(bytes, to: STDOUT_FILENO) }
+
+  /// Writes a line to standard error.
+  package static func complain(_ line: String) {
+    _ = write(Array((line + "\n").utf8), to: STDERR_FILENO)
+  }
+
+  private static func write(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
+    var offset = 0
+    while offset < bytes.count {
+      // SAFETY: the range lies within the array.
+      let count = unsafe bytes.withUnsafeBytes { buffer in
+        let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[offset...])
+        return retryingInterrupted {
+          unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
+        }
+      }
+      if count <= 0 { return false }
+      offset += count
+    }
+    return true
+  }
+
+  /// Reads standard input to its end, up to a limit; nil above it.
+  package static func readInput(limit: Int) -> [UInt8]? {
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      // SAFETY: the call fills at most the buffer.
+      let count = unsafe buffer.withUnsafeMutableBytes { space in
+        retryingInterrupted { unsafe read(STDIN_FILENO, space.baseAddress, space.count) }
+      }
+      if count <= 0 { return bytes }
+      bytes += buffer[..<count]
+      if bytes.count > limit { return nil }
+    }
+  }
+}

@@ -1,0 +1,103 @@
+internal import RoostRaft
+internal import RoostStateMachine
+internal import RoostWire
+
+/// A query that waits until the state is new enough to answer it.
+struct WaitingQuery: Sendable {
+  let client: ClientTicket
+  let bytes: [UInt8]
+}
+
+/// Queries on their way: those of a turn share one question for the read index.
+struct ReadTable: Sendable {
+  private struct Group: Sendable {
+    let id: ReadID
+    var queries: [WaitingQuery]
+    /// Known once the question is answered.
+    var index: LogIndex?
+  }
+
+  /// What has come since the last question.
+  private var open: [WaitingQuery] = []
+  /// Ascending by id.
+  private var groups: [Group] = []
+  private var lastID: UInt64 = 0
+
+  mutating func add(_ query: WaitingQuery) { open.append(query) }
+
+  /// Closes the open group, if there is anything in it, and answers the name under which to ask for it.
+  mutating func closeGroup() -> ReadID? {
+    guard !open.isEmpty else { return nil }
+    lastID += 1
+    groups.append(Group(id: ReadID(lastID), queries: open))
+    open = []
+    return ReadID(lastID)
+  }
+
+  mutating func didConfirm(_ ready: [ReadyRead]) {
+    for read in ready {
+      guard let place = groups.firstIndex(where: { $0.id == read.id }) else { continue }
+      groups[place].index = read.index
+    }
+  }
+
+  mutating func take(_ id: ReadID) -> [WaitingQuery] {
+    guard let place = groups.firstIndex(where: { $0.id == id }) else { return [] }
+    return groups.remove(at: place).queries
+  }
+
+  /// The queries that a state which contains `applied` may answer.
+  mutating func takeReady(at applied: LogIndex) -> [WaitingQuery] {
+    guard groups.contains(where: { $0.index.map { $0 <= applied } ?? false }) else { return [] }
+    var ready: [WaitingQuery] = []
+    groups.removeAll { group in
+      guard let index = group.index, index <= applied else { return false }
+      ready += group.queries
+      return true
+    }
+    return ready
+  }
+}
+
+/// Reads: from this node's own state, once it is known to be new enough.
+extension Replica {
+  /// Takes in a query: a level and the query's bytes.
+  package mutating func query(
+    _ bytes: borrowing Span<UInt8>,
+    from client: ClientTicket,
+    into effects: inout ReplicaEffects
+  ) {
+    guard bytes.count > 0, let level = ReadLevel(rawValue: bytes[0]) else {
+      return answer(.client(client), Failure(.malformed), into: &effects)
+    }
+    let query = WaitingQuery(client: client, bytes: bytes.extracting(droppingFirst: 1).copied())
+    switch level {
+    case .serializable: answer(query, into: &effects)
+    case .linearizable, .lease: reads.add(query)
+    }
+  }
+
+  mutating func askForReads(now: Instant) {
+    guard let id = reads.closeGroup() else { return }
+    consensus.read(id, now: now, into: &asked)
+  }
+
+  mutating func answerReads(into effects: inout ReplicaEffects) {
+    for query in reads.takeReady(at: applied) { answer(query, into: &effects) }
+  }
+
+  mutating func fail(
+    _ queries: [WaitingQuery],
+    _ code: ErrorCode,
+    into effects: inout ReplicaEffects
+  ) {
+    for query in queries { answer(.client(query.client), Failure(code), into: &effects) }
+  }
+
+  private mutating func answer(_ query: WaitingQuery, into effects: inout ReplicaEffects) {
+    let start = effects.replyBytes.count
+    state.read(query.bytes, into: &effects.replyBytes)
+    let range = start..<effects.replyBytes.count
+    effects.replies.append(ReplyPlace(ticket: query.client, range: range))
+  }
+}

@@ -1,0 +1,178 @@
+internal import RoostRaft
+package import RoostWire
+
+/// Who waits for the reply to a request or a query.
+enum Waiter: Hashable, Sendable {
+  case client(ClientTicket)
+  /// A client of another member, which handed its request on to this one.
+  case member(ForwardTicket)
+}
+
+/// Requests that have come since the last proposal.
+struct OpenBatch: Sendable {
+  private var bytes: [UInt8] = []
+  private var waiters: [Waiter] = []
+
+  var isEmpty: Bool { waiters.isEmpty }
+
+  /// Whether another request of that length fits into one entry.
+  func hasRoom(for byteCount: Int) -> Bool {
+    bytes.count + 4 + byteCount <= Entry.payloadLimit
+  }
+
+  mutating func add(_ request: borrowing Span<UInt8>, from waiter: Waiter) {
+    RequestBatch.append(request, to: &bytes)
+    waiters.append(waiter)
+  }
+
+  mutating func take() -> (bytes: [UInt8], waiters: [Waiter]) {
+    defer {
+      bytes = []
+      waiters = []
+    }
+    return (bytes, waiters)
+  }
+}
+
+/// A batch that is in the log, with those who wait for its replies, one for each request.
+struct ProposedBatch: Sendable {
+  let position: LogPosition
+  let waiters: [Waiter]
+}
+
+/// Requests that were handed on to the leader, by the number that its reply will carry.
+struct ForwardTable: Sendable {
+  private struct Item: Sendable {
+    let correlation: UInt64
+    let leader: NodeID
+    let client: ClientTicket
+  }
+
+  /// Ascending by correlation.
+  private var items: [Item] = []
+  private var lastCorrelation: UInt64 = 0
+
+  mutating func add(_ client: ClientTicket, to leader: NodeID) -> ForwardTicket {
+    lastCorrelation += 1
+    items.append(Item(correlation: lastCorrelation, leader: leader, client: client))
+    return ForwardTicket(member: leader, correlation: lastCorrelation)
+  }
+
+  mutating func take(_ ticket: ForwardTicket) -> ClientTicket? {
+    let place = items.firstIndex { $0.correlation >= ticket.correlation }
+    guard let place, items[place].correlation == ticket.correlation,
+      items[place].leader == ticket.member
+    else { return nil }
+    return items.remove(at: place).client
+  }
+
+  mutating func takeAll(to leader: NodeID) -> [ClientTicket] {
+    take { $0.leader == leader }
+  }
+
+  mutating func takeAll(exceptTo leader: NodeID) -> [ClientTicket] {
+    take { $0.leader != leader }
+  }
+
+  private mutating func take(where isTaken: (Item) -> Bool) -> [ClientTicket] {
+    let taken = items.filter(isTaken).map(\.client)
+    items.removeAll(where: isTaken)
+    return taken
+  }
+}
+
+/// Requests: how they come in, and how their replies go out.
+extension Replica {
+  /// Takes in a client's mutating request: for the next batch, or to be handed on to the leader.
+  package mutating func request(
+    _ bytes: borrowing Span<UInt8>,
+    from client: ClientTicket,
+    now: Instant,
+    into effects: inout ReplicaEffects
+  ) {
+    guard bytes.count <= Request.byteLimit else {
+      let limit = UInt64(Request.byteLimit)
+      return answer(.client(client), Failure(.tooLarge, detail: limit), into: &effects)
+    }
+    if consensus.isLeader {
+      add(bytes, from: .client(client), now: now, into: &effects)
+    } else if leader != .zero {
+      let ticket = forwards.add(client, to: leader)
+      effects.forwards.append(Forward(ticket: ticket, isReply: false, bytes: bytes.copied()))
+    } else {
+      let quiet = now.nanoseconds(since: heardAt)
+      answer(.client(client), Failure(.noQuorum, detail: quiet), into: &effects)
+    }
+  }
+
+  /// Takes in a request that another member handed on because it believes that this node leads.
+  ///
+  /// It is never handed on again, so that nothing goes round in circles.
+  package mutating func receiveForward(
+    _ bytes: borrowing Span<UInt8>,
+    from ticket: ForwardTicket,
+    now: Instant,
+    into effects: inout ReplicaEffects
+  ) {
+    guard bytes.count <= Request.byteLimit else {
+      let limit = UInt64(Request.byteLimit)
+      return answer(.member(ticket), Failure(.tooLarge, detail: limit), into: &effects)
+    }
+    guard consensus.isLeader else {
+      let hint = leader.rawValue
+      return answer(.member(ticket), Failure(.notLeader, detail: hint), into: &effects)
+    }
+    add(bytes, from: .member(ticket), now: now, into: &effects)
+  }
+
+  /// Takes in the leader's reply to what was handed on.
+  package mutating func receiveForwardReply(
+    _ bytes: borrowing Span<UInt8>,
+    for ticket: ForwardTicket,
+    into effects: inout ReplicaEffects
+  ) {
+    guard let client = forwards.take(ticket) else { return }
+    answer(.client(client), bytes, into: &effects)
+  }
+
+  /// The way to a member is lost, and with it the replies to what was handed on over it.
+  package mutating func lostLink(to member: NodeID, into effects: inout ReplicaEffects) {
+    for client in forwards.takeAll(to: member) {
+      answer(.client(client), Failure(.leadershipLost), into: &effects)
+    }
+  }
+
+  private mutating func add(
+    _ bytes: borrowing Span<UInt8>,
+    from waiter: Waiter,
+    now: Instant,
+    into effects: inout ReplicaEffects
+  ) {
+    guard batch.hasRoom(for: bytes.count) else {
+      // The batch before is full and waits for the disk: so does whoever sent this.
+      return answer(waiter, Failure(.busy), into: &effects)
+    }
+    batch.add(bytes, from: waiter)
+  }
+
+  // MARK: Replies
+
+  func answer(_ waiter: Waiter, _ failure: Failure, into effects: inout ReplicaEffects) {
+    answer(waiter, failure.encoded().span, into: &effects)
+  }
+
+  func answer(
+    _ waiter: Waiter,
+    _ bytes: borrowing Span<UInt8>,
+    into effects: inout ReplicaEffects
+  ) {
+    switch waiter {
+    case .client(let ticket):
+      let start = effects.replyBytes.count
+      effects.replyBytes.append(contentsOf: bytes)
+      effects.replies.append(ReplyPlace(ticket: ticket, range: start..<effects.replyBytes.count))
+    case .member(let ticket):
+      effects.forwards.append(Forward(ticket: ticket, isReply: true, bytes: bytes.copied()))
+    }
+  }
+}

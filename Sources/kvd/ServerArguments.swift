@@ -1,0 +1,124 @@
+internal import RoostNode
+internal import RoostPlatform
+
+/// The command line of `kvd`.
+enum ServerArguments {
+  static let usage = """
+    usage: kvd --id N --cluster HEX --peers 1=HOST:PORT,2=HOST:PORT,... --data DIRECTORY [OPTIONS]
+
+      --id N             this member's number, from 1
+      --cluster HEX      the cluster's number, the same for all members and no other cluster
+      --peers LIST       every founding member with its address, this one included; the same for all
+      --data DIRECTORY   where the log and the votes are; made if it is missing
+
+      --listen ADDRESS   where to listen; default: the own address among the peers
+      --allow-remote     listen where other machines can reach it: the protocol is not encrypted
+      --heartbeat MS     how often a leader says that it is there; default 50
+      --election MS      how long a follower waits for a leader, at least; default 300
+
+    Log lines go to standard error. SIGTERM and SIGINT stop the node cleanly.
+    Exit codes: 0 stopped, 64 wrong usage, 65 data directory damaged or not this node's, 69 address taken, 74 disk failed,
+    78 the configuration makes no sense.
+    """
+
+  /// What the words configure; nil if only help was wanted, and given.
+  static func parse(_ words: [String]) throws(NodeError) -> NodeConfiguration? {
+    if words.contains("--help") || words.contains("-h") {
+      print(usage)
+      return nil
+    }
+    var values = try collect(words)
+    var configuration = NodeConfiguration(
+      id: try number(&values, "id"),
+      cluster: try clusterNumber(&values),
+      peers: try NodeConfiguration.parsePeers(try required(&values, "peers")),
+      dataDirectory: try required(&values, "data")
+    )
+    configuration.listen = values.removeValue(forKey: "listen")
+    configuration.allowsRemote = values.removeValue(forKey: "allow-remote") != nil
+    if values["heartbeat"] != nil {
+      configuration.timing.heartbeat = .milliseconds(try milliseconds(&values, "heartbeat"))
+    }
+    if values["election"] != nil {
+      configuration.timing.election = .milliseconds(try milliseconds(&values, "election"))
+    }
+    configuration.log = { ServerLog.write($0, $1) }
+    return configuration
+  }
+
+  private static let flags: Set<String> = ["allow-remote"]
+  private static let options: Set<String> = [
+    "id", "cluster", "peers", "data", "listen", "heartbeat", "election",
+  ]
+
+  private static func collect(_ words: [String]) throws(NodeError) -> [String: String] {
+    var values: [String: String] = [:]
+    var rest = words[...]
+    while let word = rest.popFirst() {
+      guard word.hasPrefix("--") else { throw .usage("'\(word)' is not an option") }
+      let halves = word.dropFirst(2).split(separator: "=", maxSplits: 1)
+      let name = String(halves.first ?? "")
+      guard flags.contains(name) || options.contains(name) else {
+        throw .usage("there is no option --\(name)")
+      }
+      guard values[name] == nil else { throw .usage("--\(name) is given twice") }
+      if flags.contains(name) {
+        values[name] = ""
+      } else if halves.count == 2 {
+        values[name] = String(halves[1])
+      } else {
+        guard let value = rest.popFirst() else { throw .usage("--\(name) needs a value") }
+        values[name] = value
+      }
+    }
+    return values
+  }
+
+  private static func required(
+    _ values: inout [String: String],
+    _ name: String
+  ) throws(NodeError) -> String {
+    guard let value = values.removeValue(forKey: name), !value.isEmpty else {
+      throw .usage("--\(name) is missing")
+    }
+    return value
+  }
+
+  private static func number(
+    _ values: inout [String: String],
+    _ name: String
+  ) throws(NodeError) -> UInt64 {
+    let text = try required(&values, name)
+    guard let number = UInt64(text), number > 0 else {
+      throw .usage("--\(name) takes a number from 1, not '\(text)'")
+    }
+    return number
+  }
+
+  private static func milliseconds(
+    _ values: inout [String: String],
+    _ name: String
+  ) throws(NodeError) -> Int {
+    let number = try number(&values, name)
+    guard number <= 3_600_000 else { throw .usage("--\(name) takes at most 3600000 ms") }
+    return Int(number)
+  }
+
+  private static func clusterNumber(_ values: inout [String: String]) throws(NodeError) -> UInt64 {
+    let text = try required(&values, "cluster")
+    guard let number = UInt64(text, radix: 16), number > 0 else {
+      throw .usage("--cluster takes up to 16 hexadecimal digits, not '\(text)'")
+    }
+    return number
+  }
+
+  static func exitCode(for error: NodeError) -> Int32 {
+    switch error {
+    case .usage: NodeExitCode.usage
+    case .configuration: NodeExitCode.configuration
+    case .listen: NodeExitCode.unavailable
+    case .storage: NodeExitCode.data
+    case .system: 71
+    }
+  }
+}
