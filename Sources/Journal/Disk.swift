@@ -19,8 +19,8 @@ package protocol Disk: AnyObject {
   /// Performs an operation before it returns.
   func perform(_ operation: DiskOperation) throws(DiskError)
 
-  /// Starts operations that are performed in order, beside the log's writes.
-  func submit(_ operations: [DiskOperation], number: UInt64)
+  /// Starts work that is performed in order, beside the log's writes and in turns with other such work.
+  func submit(_ work: any DiskWork, number: UInt64)
 
   /// Starts a write into an existing file that is durable when it completes.
   ///
@@ -37,6 +37,21 @@ extension Disk {
   package func perform(_ operations: [DiskOperation]) throws(DiskError) {
     for operation in operations { try perform(operation) }
   }
+}
+
+/// Operations that are made one after the other, on the thread that performs them.
+package protocol DiskWork: Sendable {
+  /// The next operation, or nil after the last.
+  mutating func next() -> DiskOperation?
+}
+
+/// Operations that are known beforehand.
+package struct OperationList: DiskWork {
+  private var operations: ArraySlice<DiskOperation>
+
+  package init(_ operations: [DiskOperation]) { self.operations = operations[...] }
+
+  package mutating func next() -> DiskOperation? { operations.popFirst() }
 }
 
 /// One change of a directory.
@@ -61,7 +76,9 @@ package enum DiskOperation: Equatable, Sendable {
 /// The answer to what was submitted under a number.
 package struct DiskCompletion: Equatable, Sendable {
   package let number: UInt64
-  /// Why it failed. Then nothing is known about what is on the disk.
+  /// Why it failed.
+  ///
+  /// Then nothing is known about what is on the disk.
   package let error: DiskError?
 
   package init(number: UInt64, error: DiskError?) {

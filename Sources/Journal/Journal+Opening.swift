@@ -17,7 +17,7 @@ extension Journal {
     }
     let owner = try owner(of: disk)
     guard owner == identity else { throw .foreign(file: FileName.identity, found: owner) }
-    var recovery = Recovery(disk: disk, identity: identity, snapshot: .origin)
+    var recovery = Recovery(disk: disk, identity: identity)
     try recovery.run()
     let journal = Journal(disk: disk, settings: settings, start: start(after: recovery))
     try attempt { () throws(DiskError) in try journal.settle(recovery, names: names) }
@@ -116,7 +116,9 @@ extension Journal {
         needsHeader: false
       ),
       segments: segments,
-      nextGroup: max(1, recovery.expected)
+      nextGroup: max(1, recovery.expected),
+      snapshot: recovery.snapshot,
+      snapshotFiles: recovery.snapshotFiles
     )
   }
 }
@@ -147,7 +149,9 @@ extension Journal {
       spare = usable.number == active.number + 1 ? .ready(usable.number) : .none
     }
     try disk.perform(.syncDirectory)
-    if !recovery.continuesSnapshot { waiting.add(.record(.reset(after: recovery.snapshot))) }
+    if let mark = recovery.snapshot, !recovery.continuesSnapshot, recovery.cut == nil {
+      waiting.add(.record(.reset(after: mark.place)))
+    }
     startWrites()
   }
 
@@ -178,6 +182,7 @@ extension Recovered {
     let standing = recovery.replay.standing
     self.init(
       hardState: standing.hardState,
+      snapshot: recovery.snapshot,
       base: recovery.replay.base,
       entries: recovery.replay.entries,
       commitHint: min(standing.commitHint, standing.last.index),

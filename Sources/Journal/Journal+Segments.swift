@@ -7,6 +7,12 @@ struct BackgroundJobs {
   enum Purpose: Equatable {
     /// Making the spare segment of this number.
     case spare(UInt64)
+    /// Writing a snapshot of our own state.
+    case save(SnapshotMark)
+    /// Writing some bytes of a snapshot from another node, to this file.
+    case receive(String, Int)
+    /// Giving a snapshot from another node its name.
+    case install(SnapshotMark)
     /// Something whose failure alone matters.
     case other
   }
@@ -39,11 +45,17 @@ extension Journal {
     guard spare == .none else { return }
     let number = active.number + 1
     spare = .preparing(number)
-    let operations = Self.preparation(of: number, byteCount: settings.segmentByteCount)
-    disk.submit(operations, number: background.start(.spare(number)))
+    var operations = Self.preparation(of: number, byteCount: settings.segmentByteCount)
+    if let old = stock.popLast() {
+      let new = FileName.new(FileName.segment(number))
+      operations = [.rename(FileName.segment(old), to: new), .syncDirectory] + operations
+    }
+    disk.submit(OperationList(operations), number: background.start(.spare(number)))
   }
 
-  /// Tries again what a full disk refused. To be called about once a second.
+  /// Tries again what a full disk refused.
+  ///
+  /// To be called about once a second.
   package func retry() {
     guard failure == nil, spare == .refused else { return }
     spare = .none
@@ -59,7 +71,7 @@ extension Journal {
     ]
   }
 
-  func didPerform(_ completion: DiskCompletion) {
+  func didPerform(_ completion: DiskCompletion, into report: inout JournalReport) {
     switch background.finish(completion.number) {
     case .spare(let number):
       switch completion.error?.reason {
@@ -67,6 +79,12 @@ extension Journal {
       case .noSpace: spare = .refused
       default: failure = failure ?? completion.error
       }
+    case .save(let mark):
+      didSave(mark, completion.error, into: &report)
+    case .receive(let name, let byteCount):
+      didReceive(name, byteCount, completion.error, into: &report)
+    case .install(let mark):
+      didInstall(mark, completion.error, into: &report)
     case .other, nil:
       failure = failure ?? completion.error
     }

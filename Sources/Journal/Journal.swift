@@ -25,6 +25,9 @@ package final class Journal {
   var spare: Spare = .none
   /// The segments that exist, from the oldest to the active one.
   var segments: [SegmentStart]
+  /// Old segments that are kept to become new ones.
+  var stock: [UInt64] = []
+  var snapshots = Snapshots()
   var waiting = WaitingWrites()
   private var inFlight: [Group] = []
   private var buffers: [DiskBuffer] = []
@@ -88,6 +91,8 @@ package final class Journal {
     terms = start.terms
     active = start.active
     segments = start.segments
+    snapshots.newest = start.snapshot
+    snapshots.files = start.snapshotFiles
     nextGroup = start.nextGroup
     durableThrough = start.nextGroup - 1
   }
@@ -100,6 +105,8 @@ package final class Journal {
     var active: ActiveSegment
     var segments: [SegmentStart]
     var nextGroup: UInt64
+    var snapshot: SnapshotMark?
+    var snapshotFiles: Set<LogIndex>
   }
 
   /// Whether a write would start at once, because none is under way.
@@ -150,7 +157,7 @@ package final class Journal {
       if let group = BackgroundJobs.group(of: completion.number) {
         didWrite(group, completion.error, into: &report)
       } else {
-        didPerform(completion)
+        didPerform(completion, into: &report)
       }
     }
     if failure == nil { startWrites() }

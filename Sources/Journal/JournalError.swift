@@ -15,6 +15,8 @@ package enum JournalError: Error, Equatable, Sendable {
   case identityMissing
   /// A file with the name of one segment holds another one.
   case misplaced(file: String, holds: UInt64)
+  /// A snapshot is not what was written.
+  case snapshotDamaged(Damage)
   /// Records with good checksums say what cannot be: a bug, or a forgery.
   case contradiction(Damage)
   /// What was damaged may have held a vote or an acknowledgement that nothing else repeats.
@@ -66,6 +68,8 @@ extension JournalError: CustomStringConvertible {
       """
     case .misplaced(let file, let holds):
       "\(file) holds segment \(holds): it is a copy under a wrong name; move it away"
+    case .snapshotDamaged(let damage):
+      "the snapshot is damaged: \(damage); start the node again, and it does without it"
     case .contradiction(let damage):
       """
       \(damage); the checksums are good, so this is a bug of ours: please report it. \
@@ -87,6 +91,8 @@ package enum Finding: Equatable, Sendable {
   case tornTail(file: String, offset: Int, afterIndex: LogIndex)
   /// Acknowledged content is damaged: the log is cut before it and must be fetched from the others.
   case damage(Damage, keptThrough: LogIndex, promised: LogPlace)
+  /// A snapshot is damaged: an older one with its log stands in, or the others must send one.
+  case snapshotDamaged(Damage)
   /// Something is damaged that is not needed.
   case harmless(Damage)
 }
@@ -105,6 +111,8 @@ extension Finding: CustomStringConvertible {
       \(promised.index) of term \(promised.term), so it will not lead, and votes only for nodes that \
       have it, until the others have sent it that much again
       """
+    case .snapshotDamaged(let damage):
+      "a snapshot is damaged and not used: \(damage)"
     case .harmless(let damage):
       "not what was written, but not needed: \(damage)"
     }

@@ -75,6 +75,7 @@ package struct JournalIdentity: Hashable, Sendable {
 enum FileName {
   static let identity = "identity"
   private static let segmentSuffix = ".log"
+  private static let snapshotSuffix = ".snapshot"
   private static let newSuffix = ".new"
 
   static func segment(_ number: UInt64) -> String { hexadecimal(number) + segmentSuffix }
@@ -86,6 +87,19 @@ enum FileName {
       segment(number) == name
     else { return nil }
     return number
+  }
+
+  static func snapshot(_ index: LogIndex) -> String {
+    hexadecimal(index.rawValue) + snapshotSuffix
+  }
+
+  /// The index of a snapshot, if the name is one's.
+  static func snapshotIndex(_ name: String) -> LogIndex? {
+    guard name.hasSuffix(snapshotSuffix),
+      let index = UInt64(name.dropLast(snapshotSuffix.count), radix: 16), index > 0,
+      snapshot(LogIndex(index)) == name
+    else { return nil }
+    return LogIndex(index)
   }
 
   /// What a file is called while it is made.

@@ -35,6 +35,13 @@ struct LogTerms: Equatable {
     last = kept == base.index ? base : LogPlace(term: runs.last?.term ?? base.term, index: kept)
   }
 
+  /// The term of an entry, or of the place before the first; nil outside of them.
+  func term(at index: LogIndex) -> Term? {
+    guard index >= base.index, index <= last.index else { return nil }
+    if index == base.index { return base.term }
+    return runs.last { $0.first <= index }?.term
+  }
+
   mutating func reset(after place: LogPlace) { self = LogTerms(after: place) }
 
   /// Forgets the terms that only truncation below `place` would need.

@@ -4,6 +4,8 @@ package import RoostWire
 /// What a node knows when it starts, as its files tell it.
 package struct Recovered: Equatable, Sendable {
   package let hardState: HardState
+  /// The newest snapshot that is good; ``Journal/readSnapshot()`` reads it.
+  package let snapshot: SnapshotMark?
   /// The place that ``entries`` start after: the end of the snapshot, or the origin.
   package let base: LogPlace
   /// The log after ``base``, without a gap.
@@ -21,6 +23,7 @@ package struct Recovered: Equatable, Sendable {
 
   package init(
     hardState: HardState,
+    snapshot: SnapshotMark? = nil,
     base: LogPlace,
     entries: [Entry],
     commitHint: LogIndex,
@@ -28,6 +31,7 @@ package struct Recovered: Equatable, Sendable {
     findings: [Finding]
   ) {
     self.hardState = hardState
+    self.snapshot = snapshot
     self.base = base
     self.entries = entries
     self.commitHint = commitHint
@@ -40,11 +44,18 @@ package struct Recovered: Equatable, Sendable {
 package struct JournalReport: Equatable, Sendable {
   /// The newest ticket that is durable, with all before it.
   package var durable: UInt64?
+  /// A snapshot that was saved, and took the place of the one before.
+  package var savedSnapshot: SnapshotMark?
+  /// A snapshot from another node that is in place now; the state is to be read from it.
+  package var receivedSnapshot: SnapshotMark?
+  /// How much of the snapshot that comes in is written.
+  package var receivedByteCount: Int?
+  /// Why a snapshot could not be saved or received; it may be tried again later.
+  package var snapshotFailure: DiskError?
   /// Why the process must end now: what is on the disk is unknown, and it may not be tried again.
   package var failure: DiskError?
 
-  package init(durable: UInt64? = nil, failure: DiskError? = nil) {
+  package init(durable: UInt64? = nil) {
     self.durable = durable
-    self.failure = failure
   }
 }

@@ -19,11 +19,12 @@ import RoostWire
 struct Recovery {
   let disk: any Disk
   let identity: JournalIdentity
-  /// Where the newest good snapshot ends; the log is needed from there on.
-  let snapshot: LogPlace
   /// Called with the bytes read and the bytes there are.
   var progress: (Int, Int) -> Void = { _, _ in }
 
+  /// The newest good snapshot; the log is needed from there on.
+  private(set) var snapshot: SnapshotMark?
+  private(set) var snapshotFiles: Set<LogIndex> = []
   private(set) var segments: [SegmentFile] = []
   private(set) var replay = LogReplay(after: Standing())
   private(set) var findings: [Finding] = []
@@ -45,18 +46,18 @@ struct Recovery {
     case damaged(Damage)
   }
 
-  init(disk: any Disk, identity: JournalIdentity, snapshot: LogPlace) {
+  init(disk: any Disk, identity: JournalIdentity) {
     self.disk = disk
     self.identity = identity
-    self.snapshot = snapshot
   }
 
   /// Reads everything that follows the snapshot.
   mutating func run() throws(JournalError) {
+    try findSnapshot()
     segments = try SegmentFile.all(on: disk, of: identity, findings: &findings)
     let started = segments.lastIndex {
       guard let header = $0.header else { return false }
-      return header.standing.last.index <= snapshot.index
+      return header.standing.last.index <= snapshotPlace.index
     }
     guard let first = started, let header = segments[first].header else {
       return try beginWithoutStart()
@@ -69,6 +70,28 @@ struct Recovery {
     let stop = try follow()
     try judge(stop)
     finish()
+  }
+
+  private var snapshotPlace: LogPlace { snapshot?.place ?? .origin }
+
+  private mutating func findSnapshot() throws(JournalError) {
+    let names = try Journal.attempt { () throws(DiskError) in try disk.list() }
+    for name in names.reversed() {
+      guard let index = FileName.snapshotIndex(name) else { continue }
+      snapshotFiles.insert(index)
+      guard snapshot == nil else { continue }
+      var reader = SnapshotReader(name, on: disk, of: identity.cluster)
+      do throws(JournalError) {
+        let mark = try reader.verify()
+        guard mark.place.index == index else {
+          let reason = "it holds the snapshot of \(mark.place.index)"
+          throw .snapshotDamaged(Damage(file: name, offset: 0, reason: reason))
+        }
+        snapshot = mark
+      } catch .snapshotDamaged(let damage) {
+        findings.append(.snapshotDamaged(damage))
+      }
+    }
   }
 
   /// No segment begins early enough: what lies between the snapshot and the log is missing.
@@ -86,8 +109,8 @@ struct Recovery {
 
   private mutating func finish() {
     image = nil
-    continuesSnapshot = replay.drop(through: snapshot)
-    if !continuesSnapshot { replay.reset(after: snapshot) }
+    continuesSnapshot = replay.drop(through: snapshotPlace)
+    if !continuesSnapshot { replay.reset(after: snapshotPlace) }
     if case .damaged(let damage) = cut {
       findings.append(
         .damage(

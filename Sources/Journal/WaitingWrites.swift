@@ -6,6 +6,8 @@ struct WaitingWrites {
   enum Item {
     case hardState(HardState)
     case record(Record)
+    /// A snapshot is in place: a log that does not continue it starts anew after it.
+    case install(LogPlace)
     /// Everything before it belongs to this ticket, or to an earlier one.
     case ticket(UInt64)
   }
@@ -15,6 +17,15 @@ struct WaitingWrites {
     var records: [Record] = []
     var byteCount = 0
     var ticket: UInt64?
+
+    /// Adds a record, if it fits.
+    mutating func add(_ record: Record, upTo limit: Int) -> Bool {
+      let sum = byteCount + record.byteCount
+      guard sum <= limit else { return false }
+      byteCount = sum
+      records.append(record)
+      return true
+    }
   }
 
   private var items: [Item] = []
@@ -25,7 +36,11 @@ struct WaitingWrites {
   /// The bytes that the next group needs at least.
   var firstByteCount: Int {
     for item in items[head...] {
-      if case .record(let record) = item { return record.byteCount }
+      switch item {
+      case .record(let record): return record.byteCount
+      case .install(let place): return Record.reset(after: place).byteCount
+      case .hardState, .ticket: continue
+      }
     }
     return 0
   }
@@ -46,11 +61,15 @@ struct WaitingWrites {
       case .hardState(let hardState): standing.hardState = hardState
       case .ticket(let ticket): batch.ticket = ticket
       case .record(let record):
-        let byteCount = batch.byteCount + record.byteCount
-        if byteCount > byteLimit { break loop }
-        batch.byteCount = byteCount
-        batch.records.append(record)
+        guard batch.add(record, upTo: byteLimit) else { break loop }
         terms.follow(record)
+      case .install(let place):
+        if terms.term(at: place.index) == place.term {
+          terms.drop(through: place)
+          break
+        }
+        guard batch.add(.reset(after: place), upTo: byteLimit) else { break loop }
+        terms.reset(after: place)
       }
       head += 1
     }

@@ -52,9 +52,10 @@ package final class FileDisk: Disk {
     try files.perform(operation)
   }
 
-  package func submit(_ operations: [DiskOperation], number: UInt64) {
+  package func submit(_ work: any DiskWork, number: UInt64) {
     complete(number) { () throws(DiskError) in
-      for operation in operations { try files.perform(operation) }
+      var work = work
+      while let operation = work.next() { try files.perform(operation) }
     }
   }
 

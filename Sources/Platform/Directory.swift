@@ -6,11 +6,7 @@ package struct Directory: ~Copyable, Sendable {
   private let descriptor: Descriptor
   package let path: String
 
-  /// Opens a directory.
-  ///
-  /// - Parameters:
-  ///   - path: Where it is.
-  ///   - creating: Whether it is made, for its owner alone, if it does not exist. Its parent exists.
+  /// Opens a directory; `creating` makes it, for its owner alone, in a parent that exists.
   package init(at path: String, creating: Bool = false) throws(SystemError) {
     if creating, unsafe mkdir(path, 0o700) != 0, errno != EEXIST {
       throw SystemError("make directory \(path)")

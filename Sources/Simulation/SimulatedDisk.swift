@@ -23,15 +23,15 @@ package final class SimulatedDisk: Disk {
   }
 
   /// What was submitted and is not complete.
-  private struct Job: Equatable {
+  private struct Job {
     let number: UInt64
-    var steps: [Step]
+    var work: Work
     /// When the first of the steps is done.
     var due: Instant
   }
 
-  private enum Step: Equatable {
-    case operation(DiskOperation)
+  private enum Work {
+    case operations(any DiskWork)
     case write(String, offset: Int, bytes: [UInt8])
   }
 
@@ -92,13 +92,13 @@ package final class SimulatedDisk: Disk {
     try contents.perform(operation, capacity: capacity)
   }
 
-  package func submit(_ operations: [DiskOperation], number: UInt64) {
-    start(number, operations.map(Step.operation), latency.background)
+  package func submit(_ work: any DiskWork, number: UInt64) {
+    start(number, .operations(work), latency.background)
   }
 
   package func write(_ buffer: DiskBuffer, to name: String, at offset: Int, number: UInt64) {
     let bytes = buffer.withSpan { $0.copied() }
-    start(number, [.write(name, offset: offset, bytes: bytes)], latency.write)
+    start(number, .write(name, offset: offset, bytes: bytes), latency.write)
   }
 
   package func takeCompletions() -> [DiskCompletion] {
@@ -106,9 +106,9 @@ package final class SimulatedDisk: Disk {
     return completions
   }
 
-  private func start(_ number: UInt64, _ steps: [Step], _ latency: ClosedRange<UInt64>) {
+  private func start(_ number: UInt64, _ work: Work, _ latency: ClosedRange<UInt64>) {
     let due = now.advanced(byNanoseconds: random.draw(from: latency))
-    jobs.append(Job(number: number, steps: steps, due: due))
+    jobs.append(Job(number: number, work: work, due: due))
   }
 }
 
@@ -136,8 +136,7 @@ extension SimulatedDisk {
   package func step(_ number: UInt64) {
     guard let index = jobs.firstIndex(where: { $0.number == number }) else { return }
     do throws(DiskError) {
-      if !jobs[index].steps.isEmpty { try take(jobs[index].steps.removeFirst()) }
-      guard jobs[index].steps.isEmpty else {
+      guard try take(&jobs[index].work) else {
         let delay = random.draw(from: latency.background)
         jobs[index].due = jobs[index].due.advanced(byNanoseconds: delay)
         return
@@ -154,10 +153,14 @@ extension SimulatedDisk {
     while let job = jobs.first { step(job.number) }
   }
 
-  private func take(_ step: Step) throws(DiskError) {
-    switch step {
-    case .operation(let operation):
+  /// Performs the next operation; answers whether it was the last.
+  private func take(_ work: inout Work) throws(DiskError) -> Bool {
+    switch work {
+    case .operations(var rest):
+      guard let operation = rest.next() else { return true }
+      work = .operations(rest)
       try perform(operation)
+      return false
     case .write(let name, let offset, let bytes):
       stepCount += 1
       if let reason = nextWriteFailure {
@@ -166,6 +169,7 @@ extension SimulatedDisk {
       }
       try contents.write(bytes, to: name, at: offset)
       try contents.perform(.sync(name), capacity: nil)
+      return true
     }
   }
 }
@@ -176,7 +180,7 @@ extension SimulatedDisk {
   /// Loses power: what is under way ends, and each unsynced change is kept or lost as `keeps` says.
   package func crash(keeping keeps: () -> Bool) {
     for job in jobs {
-      guard case .write(let name, let offset, let bytes)? = job.steps.first else { continue }
+      guard case .write(let name, let offset, let bytes) = job.work else { continue }
       try? contents.write(bytes, to: name, at: offset)
     }
     jobs = []
