@@ -74,15 +74,18 @@ package enum DiskOperation: Equatable, Sendable {
 }
 
 /// The answer to what was submitted under a number.
-package struct DiskCompletion: Equatable, Sendable {
+package struct DiskCompletion: Sendable {
   package let number: UInt64
+  /// The work as it was after its last operation, if it was work.
+  package let work: (any DiskWork)?
   /// Why it failed.
   ///
   /// Then nothing is known about what is on the disk.
   package let error: DiskError?
 
-  package init(number: UInt64, error: DiskError?) {
+  package init(number: UInt64, work: (any DiskWork)? = nil, error: DiskError?) {
     self.number = number
+    self.work = work
     self.error = error
   }
 }

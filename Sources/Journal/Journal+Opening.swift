@@ -1,35 +1,44 @@
-import RoostRaft
+package import RoostRaft
 import RoostWire
 
 extension Journal {
   /// Opens the journal of a node; the first time, makes it.
   ///
+  /// - Parameters:
+  ///   - disk: The data directory.
+  ///   - identity: Whose it is to be.
+  ///   - incarnation: Is kept the first time, and comes back every time.
+  ///   - settings: Sizes and limits.
   /// - Throws: If the directory is another node's, was written by a newer format, can't be read, or
   ///   is damaged so that the node must be replaced. Then nothing was changed in it.
   package static func open(
     on disk: any Disk,
     as identity: JournalIdentity,
+    incarnation: Incarnation = .zero,
     settings: JournalSettings = JournalSettings()
   ) throws(JournalError) -> (journal: Journal, recovered: Recovered) {
     let names = try attempt { () throws(DiskError) in try disk.list() }
     if !names.contains(FileName.identity) {
-      try found(on: disk, as: identity, settings: settings, names: names)
+      try refuseUsed(disk, as: identity, names: names)
+      try found(on: disk, as: identity, incarnation: incarnation, settings: settings)
     }
-    let owner = try owner(of: disk)
+    let (owner, incarnation) = try owner(of: disk)
     guard owner == identity else { throw .foreign(file: FileName.identity, found: owner) }
     var recovery = Recovery(disk: disk, identity: identity)
     try recovery.run()
     let journal = Journal(disk: disk, settings: settings, start: start(after: recovery))
     try attempt { () throws(DiskError) in try journal.settle(recovery, names: names) }
-    return (journal, Recovered(recovery))
+    return (journal, Recovered(recovery, incarnation: incarnation))
   }
 
   /// Whose directory it is.
-  static func owner(of disk: any Disk) throws(JournalError) -> JournalIdentity {
+  static func owner(
+    of disk: any Disk
+  ) throws(JournalError) -> (identity: JournalIdentity, incarnation: Incarnation) {
     let bytes = try attempt { () throws(DiskError) in
       try disk.read(FileName.identity, at: 0, byteCount: 4096)
     }
-    return try JournalIdentity(fileBytes: bytes)
+    return try JournalIdentity.read(bytes)
   }
 
   /// Runs what a disk may refuse.
@@ -47,10 +56,9 @@ extension Journal {
   private static func found(
     on disk: any Disk,
     as identity: JournalIdentity,
-    settings: JournalSettings,
-    names: [String]
+    incarnation: Incarnation,
+    settings: JournalSettings
   ) throws(JournalError) {
-    try refuseUsed(disk, as: identity, names: names)
     let header = SegmentHeader(
       unit: settings.unit,
       identity: identity,
@@ -65,7 +73,7 @@ extension Journal {
       try disk.perform(preparation(of: 1, byteCount: settings.segmentByteCount))
       try disk.perform([
         .write(segment, offset: 0, bytes: header.areaBytes), .sync(segment),
-        .write(new, offset: 0, bytes: identity.fileBytes), .sync(new),
+        .write(new, offset: 0, bytes: identity.fileBytes(incarnation)), .sync(new),
         .rename(new, to: FileName.identity), .syncDirectory,
       ])
     }
@@ -99,7 +107,7 @@ extension Journal {
   private static func start(after recovery: Recovery) -> Start {
     let standing = recovery.replay.standing
     var terms = LogTerms(after: recovery.replay.base)
-    for entry in recovery.replay.entries { terms.append(entry.place) }
+    for entry in recovery.replay.entries { terms.append(entry.position) }
     let header = recovery.segments.first { $0.number == recovery.end.segment }?.header
     let segments = recovery.segments.filter { $0.number <= recovery.end.segment }.map(
       SegmentStart.init
@@ -149,8 +157,8 @@ extension Journal {
       spare = usable.number == active.number + 1 ? .ready(usable.number) : .none
     }
     try disk.perform(.syncDirectory)
-    if let mark = recovery.snapshot, !recovery.continuesSnapshot, recovery.cut == nil {
-      waiting.add(.record(.reset(after: mark.place)))
+    if let stored = recovery.snapshot, !recovery.continuesSnapshot, recovery.cut == nil {
+      waiting.add(.record(.reset(after: stored.label.mark.position)))
     }
     startWrites()
   }
@@ -178,15 +186,16 @@ extension Journal {
 }
 
 extension Recovered {
-  init(_ recovery: Recovery) {
+  init(_ recovery: Recovery, incarnation: Incarnation) {
     let standing = recovery.replay.standing
     self.init(
+      incarnation: incarnation,
       hardState: standing.hardState,
       snapshot: recovery.snapshot,
       base: recovery.replay.base,
       entries: recovery.replay.entries,
       commitHint: min(standing.commitHint, standing.last.index),
-      promised: standing.promised == .origin ? nil : standing.promised,
+      promised: standing.promised == .start ? nil : standing.promised,
       findings: recovery.findings
     )
   }

@@ -7,12 +7,12 @@ struct BackgroundJobs {
   enum Purpose: Equatable {
     /// Making the spare segment of this number.
     case spare(UInt64)
-    /// Writing a snapshot of our own state.
-    case save(SnapshotMark)
-    /// Writing some bytes of a snapshot from another node, to this file.
-    case receive(String, Int)
+    /// Writing the snapshot of our own state after this entry.
+    case save(LogIndex)
+    /// Writing some bytes of the snapshot of this index from another node.
+    case receive(LogIndex)
     /// Giving a snapshot from another node its name.
-    case install(SnapshotMark)
+    case install(StoredSnapshot)
     /// Something whose failure alone matters.
     case other
   }
@@ -79,12 +79,12 @@ extension Journal {
       case .noSpace: spare = .refused
       default: failure = failure ?? completion.error
       }
-    case .save(let mark):
-      didSave(mark, completion.error, into: &report)
-    case .receive(let name, let byteCount):
-      didReceive(name, byteCount, completion.error, into: &report)
-    case .install(let mark):
-      didInstall(mark, completion.error, into: &report)
+    case .save(let index):
+      didSave(index, completion, into: &report)
+    case .receive(let index):
+      didReceive(index, completion.error, into: &report)
+    case .install(let stored):
+      didInstall(stored, completion.error, into: &report)
     case .other, nil:
       failure = failure ?? completion.error
     }

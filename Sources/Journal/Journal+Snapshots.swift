@@ -1,28 +1,34 @@
-import RoostRaft
+package import RoostRaft
 package import RoostWire
 
-/// What a ``Journal`` knows of snapshots: the one it has, those it writes, those that are read.
+/// What a ``Journal`` knows of snapshots: the one it has, and those that are being written.
 struct Snapshots {
-  var newest: SnapshotMark?
-  /// Whether one is being written here.
+  var newest: StoredSnapshot?
+  /// Whether one of our own state is being written.
   var isSaving = false
   var receiving: SnapshotReceiving?
   /// The files that exist.
   var files: Set<LogIndex> = []
-  /// Those that somebody still reads, with how many.
-  var readers: [LogIndex: Int] = [:]
+  /// The one that was last read for another node; it survives one newer snapshot.
+  var lastSent: LogIndex?
 }
 
 /// A snapshot that is coming in from another node.
 struct SnapshotReceiving {
-  let name: String
+  let descriptor: SnapshotDescriptor
   var decoder: SnapshotDecoder
   var checksum = CRC32C()
-  /// The bytes that were taken, and those of them that were written.
   var takenByteCount = 0
-  var writtenByteCount = 0
   var writesUnderWay = 0
-  var isEnding = false
+
+  var name: String { FileName.snapshot(descriptor.mark.index) }
+
+  /// Whether all bytes were taken, and are those of the snapshot that was named.
+  var isWhole: Bool {
+    decoder.isComplete && decoder.label?.mark == descriptor.mark
+      && UInt64(takenByteCount) == descriptor.byteCount
+      && UInt64(checksum.value) == descriptor.checksum
+  }
 }
 
 /// Why bytes of a snapshot from another node are not taken.
@@ -39,40 +45,43 @@ package enum SnapshotRefusal: Error, Equatable, Sendable {
 
 extension Journal {
   /// The newest snapshot that is complete, and was read back.
-  package var newestSnapshot: SnapshotMark? { snapshots.newest }
+  package var newestSnapshot: StoredSnapshot? { snapshots.newest }
 
-  /// Whether a snapshot is being written.
+  /// Whether a snapshot of our own state is being written.
   package var isSavingSnapshot: Bool { snapshots.isSaving }
+
+  private var newestIndex: LogIndex { snapshots.newest?.label.index ?? .zero }
 
   /// Starts writing a snapshot beside everything else; ``poll()`` says when it is done.
   ///
-  /// One at a time, and only of what is newer than the last. When it is done, the log it makes
-  /// superfluous is removed.
-  package func saveSnapshot(_ mark: SnapshotMark, from source: any SnapshotSource) {
+  /// One at a time, and only of what is newer than the last. When it is done, the log files that it
+  /// makes superfluous are removed.
+  package func saveSnapshot(_ label: SnapshotLabel, from source: any SnapshotSource) {
     precondition(!snapshots.isSaving, "one snapshot is written at a time")
-    precondition(mark.place.index > newestSnapshotIndex, "a snapshot is newer than the last")
+    precondition(label.index > newestIndex, "a snapshot is newer than the last")
     guard failure == nil else { return }
     snapshots.isSaving = true
-    let work = SnapshotSaving(mark, of: identity.cluster, from: source)
-    disk.submit(work, number: background.start(.save(mark)))
+    let work = SnapshotSaving(label, of: identity.cluster, from: source)
+    disk.submit(work, number: background.start(.save(label.index)))
   }
 
-  var newestSnapshotIndex: LogIndex { snapshots.newest?.place.index ?? .zero }
-
-  func didSave(_ mark: SnapshotMark, _ error: DiskError?, into report: inout JournalReport) {
+  func didSave(
+    _ index: LogIndex,
+    _ completion: DiskCompletion,
+    into report: inout JournalReport
+  ) {
     snapshots.isSaving = false
-    if let error {
-      let name = FileName.snapshot(mark.place.index)
-      return didFailSnapshot(name, error, into: &report)
+    if let error = completion.error {
+      return didFailSnapshot(FileName.snapshot(index), error, into: &report)
     }
-    snapshots.files.insert(mark.place.index)
-    guard mark.place.index > newestSnapshotIndex else { return }
-    report.savedSnapshot = mark
-    terms.drop(through: mark.place)
-    supersede(with: mark)
+    guard let stored = (completion.work as? SnapshotSaving)?.stored, index > newestIndex
+    else { return }
+    terms.drop(through: stored.label.mark.position)
+    report.savedSnapshot = stored
+    supersede(with: stored)
   }
 
-  /// A disk without space, or one that reads back something else, costs the snapshot; all else is the end.
+  /// A full disk, or one that reads back something else, costs the snapshot; all else is the end.
   private func didFailSnapshot(
     _ name: String,
     _ error: DiskError,
@@ -83,28 +92,27 @@ extension Journal {
       return
     }
     report.snapshotFailure = error
-    disk.submit(
-      OperationList([.remove(FileName.new(name)), .syncDirectory]),
-      number: background.start(.other)
-    )
+    discard(name)
+  }
+
+  private func discard(_ name: String) {
+    let operations: [DiskOperation] = [.remove(FileName.new(name)), .syncDirectory]
+    disk.submit(OperationList(operations), number: background.start(.other))
   }
 
   /// Makes a snapshot the newest, and removes the files that it makes superfluous.
-  private func supersede(with mark: SnapshotMark) {
-    snapshots.newest = mark
-    let start = segments.lastIndex { $0.after <= mark.place.index } ?? 0
+  private func supersede(with stored: StoredSnapshot) {
+    let lastSent = snapshots.lastSent
+    snapshots.lastSent = nil
+    snapshots.newest = stored
+    snapshots.files.insert(stored.label.index)
+    let start = segments.lastIndex { $0.after <= stored.label.index } ?? 0
     stock += segments[..<start].map(\.number)
     segments.removeFirst(start)
-    removeSuperfluous()
-  }
-
-  private func removeSuperfluous() {
-    let old = snapshots.files.filter {
-      $0 < newestSnapshotIndex && snapshots.readers[$0] == nil
-    }
+    if spare == .refused { retry() }
+    let old = snapshots.files.filter { $0 != stored.label.index && $0 != lastSent }
     snapshots.files.subtract(old)
     var operations = old.sorted().map { DiskOperation.remove(FileName.snapshot($0)) }
-    if spare == .refused { retry() }
     while stock.count > 1 {
       operations.append(.remove(FileName.segment(stock.removeFirst())))
     }
@@ -120,127 +128,114 @@ extension Journal {
   /// Reads the newest snapshot's pieces of state, if there is one.
   package func readSnapshot() -> SnapshotReader? {
     snapshots.newest.map {
-      SnapshotReader(FileName.snapshot($0.place.index), on: disk, of: identity.cluster)
+      SnapshotReader(FileName.snapshot($0.label.index), on: disk, of: identity.cluster)
     }
   }
 
-  /// Keeps the newest snapshot for a reader, who sends it to another node; ended by
-  /// ``endSending(_:)``.
-  package func beginSending() -> (mark: SnapshotMark, byteCount: Int)? {
-    guard let mark = snapshots.newest,
-      let byteCount = try? disk.byteCount(of: FileName.snapshot(mark.place.index))
-    else { return nil }
-    snapshots.readers[mark.place.index, default: 0] += 1
-    return (mark, byteCount)
-  }
-
-  /// Bytes of a snapshot that is kept for sending, as they are in its file.
+  /// Bytes of a snapshot's file, for another node; nil if that file is gone.
+  ///
+  /// What is read here survives the next newer snapshot, so that a slow transfer comes to an end.
   package func snapshotBytes(
-    of mark: SnapshotMark,
-    at offset: Int,
+    of descriptor: SnapshotDescriptor,
+    at offset: UInt64,
     byteCount: Int
-  ) throws(DiskError) -> [UInt8] {
-    try disk.read(FileName.snapshot(mark.place.index), at: offset, byteCount: byteCount)
-  }
-
-  /// Ends what ``beginSending()`` began.
-  package func endSending(_ mark: SnapshotMark) {
-    let index = mark.place.index
-    guard let readers = snapshots.readers[index] else { return }
-    snapshots.readers[index] = readers > 1 ? readers - 1 : nil
-    removeSuperfluous()
+  ) -> [UInt8]? {
+    let index = descriptor.mark.index
+    guard snapshots.files.contains(index), offset <= UInt64(Int.max) else { return nil }
+    snapshots.lastSent = index
+    return try? disk.read(FileName.snapshot(index), at: Int(offset), byteCount: byteCount)
   }
 }
 
 // MARK: Receiving
 
 extension Journal {
-  /// Starts to receive a snapshot that ends at `place`; what came in of another one is dropped.
-  package func beginReceiving(_ place: LogPlace) throws(SnapshotRefusal) {
-    guard place.index > newestSnapshotIndex else { throw .old }
-    guard snapshots.receiving?.isEnding != true else { throw .old }
-    snapshots.receiving = SnapshotReceiving(
-      name: FileName.snapshot(place.index),
-      decoder: SnapshotDecoder(of: identity.cluster)
-    )
-  }
-
-  /// Takes the next bytes of the snapshot that is received.
+  /// Takes the next bytes of a snapshot from another node.
   ///
-  /// ``JournalReport/receivedByteCount`` says when they are written, which is when the sender should
-  /// hear of it; ``JournalReport/receivedSnapshot`` when the whole is in place.
-  package func receive(_ bytes: [UInt8], at offset: Int) throws(SnapshotRefusal) {
-    guard var receiving = snapshots.receiving, !receiving.isEnding, failure == nil else {
-      throw .expects(offset: 0)
+  /// They come in order; bytes of another snapshot at offset 0 start that one and drop what came of the
+  /// one before. ``JournalReport/receivedSnapshot`` says when all of it is in place; how the log goes
+  /// on after it is said by an ``append(ticket:hardState:restartAfter:truncateFrom:entries:)``.
+  package func receive(
+    _ bytes: [UInt8],
+    at offset: UInt64,
+    of descriptor: SnapshotDescriptor
+  ) throws(SnapshotRefusal) {
+    guard failure == nil, descriptor.mark.index > newestIndex else { throw .old }
+    if snapshots.receiving?.descriptor != descriptor {
+      snapshots.receiving = SnapshotReceiving(
+        descriptor: descriptor,
+        decoder: SnapshotDecoder(of: identity.cluster)
+      )
     }
-    guard offset == receiving.takenByteCount else {
+    guard var receiving = snapshots.receiving else { throw .old }
+    guard offset == UInt64(receiving.takenByteCount) else {
       throw .expects(offset: receiving.takenByteCount)
     }
+    // Not two owners of what waits in it: it would be copied.
     snapshots.receiving = nil
     do throws(WireError) {
       _ = try receiving.decoder.take(bytes)
-      if let mark = receiving.decoder.mark,
-        FileName.snapshot(mark.place.index) != receiving.name
-      {
-        throw .invalid("snapshot position")
-      }
     } catch {
+      discard(receiving.name)
       throw .invalid(error)
     }
+    let position = receiving.takenByteCount
     receiving.checksum.update(with: bytes.span)
     receiving.takenByteCount += bytes.count
     receiving.writesUnderWay += 1
+    snapshots.receiving = receiving
     let operation = DiskOperation.write(
       FileName.new(receiving.name),
-      offset: offset,
+      offset: position,
       bytes: bytes
     )
-    let purpose = BackgroundJobs.Purpose.receive(receiving.name, bytes.count)
-    snapshots.receiving = receiving
-    disk.submit(OperationList([operation]), number: background.start(purpose))
+    disk.submit(
+      OperationList([operation]),
+      number: background.start(.receive(descriptor.mark.index))
+    )
   }
 
-  func didReceive(
-    _ name: String,
-    _ byteCount: Int,
-    _ error: DiskError?,
-    into report: inout JournalReport
-  ) {
-    guard var receiving = snapshots.receiving, receiving.name == name else {
-      if let error { didFailSnapshot(name, error, into: &report) }
+  func didReceive(_ index: LogIndex, _ error: DiskError?, into report: inout JournalReport) {
+    guard let receiving = snapshots.receiving, receiving.descriptor.mark.index == index else {
+      if let error { didFailSnapshot(FileName.snapshot(index), error, into: &report) }
       return
     }
     if let error {
       snapshots.receiving = nil
-      return didFailSnapshot(name, error, into: &report)
+      return didFailSnapshot(receiving.name, error, into: &report)
     }
-    receiving.writesUnderWay -= 1
-    receiving.writtenByteCount += byteCount
-    report.receivedByteCount = receiving.writtenByteCount
-    if receiving.decoder.isComplete, receiving.writesUnderWay == 0,
-      let mark = receiving.decoder.mark
-    {
-      receiving.isEnding = true
-      let operations = SnapshotSaving.naming(
-        name,
-        byteCount: receiving.takenByteCount,
-        checksum: receiving.checksum.value
-      )
-      disk.submit(OperationList(operations), number: background.start(.install(mark)))
+    snapshots.receiving?.writesUnderWay -= 1
+    guard receiving.writesUnderWay == 1, receiving.decoder.isComplete else { return }
+    guard receiving.isWhole, let label = receiving.decoder.label else {
+      snapshots.receiving = nil
+      report.refusedSnapshot = receiving.descriptor
+      return discard(receiving.name)
     }
-    snapshots.receiving = receiving
+    let stored = StoredSnapshot(
+      label: label,
+      byteCount: receiving.takenByteCount,
+      checksum: receiving.checksum.value
+    )
+    let operations = SnapshotSaving.naming(
+      receiving.name,
+      byteCount: stored.byteCount,
+      checksum: stored.checksum
+    )
+    disk.submit(OperationList(operations), number: background.start(.install(stored)))
   }
 
-  func didInstall(_ mark: SnapshotMark, _ error: DiskError?, into report: inout JournalReport) {
+  func didInstall(
+    _ stored: StoredSnapshot,
+    _ error: DiskError?,
+    into report: inout JournalReport
+  ) {
     snapshots.receiving = nil
     if let error {
-      let name = FileName.snapshot(mark.place.index)
-      return didFailSnapshot(name, error, into: &report)
+      report.refusedSnapshot = stored.descriptor
+      return didFailSnapshot(FileName.snapshot(stored.label.index), error, into: &report)
     }
-    snapshots.files.insert(mark.place.index)
-    guard mark.place.index > newestSnapshotIndex else { return }
-    waiting.add(.install(mark.place))
-    report.receivedSnapshot = mark
-    supersede(with: mark)
+    report.receivedSnapshot = stored
+    guard stored.label.index > newestIndex else { return }
+    supersede(with: stored)
   }
 }

@@ -3,7 +3,7 @@ package import RoostWire
 
 /// The log, the vote and the term of one node, in the files of a ``Disk``.
 ///
-/// A turn of the node is one ``append(ticket:truncateFrom:entries:hardState:)``; its ticket comes back
+/// A turn of the node is one ``append(ticket:hardState:restartAfter:truncateFrom:entries:)``; its ticket comes back
 /// from ``poll()`` when all of it is durable. While a write is under way, what is appended waits, and
 /// goes out together as the next write: commits are grouped by what waited, without a timer.
 ///
@@ -105,7 +105,7 @@ package final class Journal {
     var active: ActiveSegment
     var segments: [SegmentStart]
     var nextGroup: UInt64
-    var snapshot: SnapshotMark?
+    var snapshot: StoredSnapshot?
     var snapshotFiles: Set<LogIndex>
   }
 
@@ -124,21 +124,24 @@ package final class Journal {
     }
   }
 
-  /// Starts making a turn's changes durable, in this order: hard state, truncation, entries.
+  /// Starts making a turn's changes durable, in the order of the parameters.
   ///
   /// - Parameters:
   ///   - ticket: Comes back from ``poll()``; each is greater than the one before.
+  ///   - hardState: The new term and vote, if they changed.
+  ///   - restartAfter: The end of the newest snapshot, after which the log begins anew.
   ///   - truncateFrom: The first index to remove.
   ///   - entries: What is appended after that, without a gap.
-  ///   - hardState: The new term and vote, if they changed.
   package func append(
     ticket: UInt64,
+    hardState: HardState? = nil,
+    restartAfter: LogPosition? = nil,
     truncateFrom: LogIndex? = nil,
-    entries: [Entry] = [],
-    hardState: HardState? = nil
+    entries: [Entry] = []
   ) {
     guard failure == nil else { return }
     if let hardState { waiting.add(.hardState(hardState)) }
+    if let restartAfter { waiting.add(.record(.reset(after: restartAfter))) }
     if let truncateFrom { waiting.add(.record(.truncate(from: truncateFrom))) }
     for entry in entries { waiting.add(.record(.entry(entry))) }
     waiting.add(.ticket(ticket))

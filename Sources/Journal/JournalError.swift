@@ -1,3 +1,4 @@
+package import RoostRaft
 package import RoostWire
 
 /// Why a journal cannot be opened.
@@ -90,7 +91,7 @@ package enum Finding: Equatable, Sendable {
   /// The last write was cut by a crash. Nobody was told that it had happened.
   case tornTail(file: String, offset: Int, afterIndex: LogIndex)
   /// Acknowledged content is damaged: the log is cut before it and must be fetched from the others.
-  case damage(Damage, keptThrough: LogIndex, promised: LogPlace)
+  case damage(Damage, keptThrough: LogIndex, promised: LogPosition)
   /// A snapshot is damaged: an older one with its log stands in, or the others must send one.
   case snapshotDamaged(Damage)
   /// Something is damaged that is not needed.

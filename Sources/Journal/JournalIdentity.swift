@@ -1,3 +1,4 @@
+import RoostRaft
 package import RoostWire
 
 /// Whose directory it is, and in which format: the file `identity`.
@@ -8,14 +9,15 @@ package import RoostWire
 ///     12      4     reserved   0
 ///     16      8     cluster
 ///     24      8     node
-///     32      4     checksum   CRC-32C of bytes 0..<32
+///     32      8     incarnation
+///     40      4     checksum   CRC-32C of bytes 0..<40
 ///
-/// The same 36 bytes stand twice, at 0 and at 512: one bit can't make a directory nobody's. It is the
+/// The same 44 bytes stand twice, at 0 and at 512: one bit can't make a directory nobody's. It is the
 /// last file that a first start makes: a directory without it was never used.
 package struct JournalIdentity: Hashable, Sendable {
   /// The newest format that this program reads, and the one that it writes.
   package static let version: UInt32 = 1
-  static let byteCount = 36
+  static let byteCount = 44
   static let secondCopy = 512
   private static let magic: UInt64 = 0x5249_4454_534F_4F52
 
@@ -28,30 +30,35 @@ package struct JournalIdentity: Hashable, Sendable {
   }
 
   /// The bytes of the file.
-  var fileBytes: [UInt8] {
+  func fileBytes(_ incarnation: Incarnation) -> [UInt8] {
     var copy: [UInt8] = []
     copy.append(littleEndian: Self.magic)
     copy.append(littleEndian: Self.version)
     copy.append(littleEndian: UInt32(0))
     cluster.encode(into: &copy)
     node.encode(into: &copy)
+    incarnation.encode(into: &copy)
     copy.append(littleEndian: CRC32C(of: copy.span).value)
     return copy + [UInt8](repeating: 0, count: Self.secondCopy - copy.count) + copy
   }
 
   /// Reads the file; one good copy is enough.
-  init(fileBytes bytes: [UInt8]) throws(JournalError) {
-    let first = Self.decode(bytes, at: 0)
-    let second = Self.decode(bytes, at: Self.secondCopy)
-    guard let (version, identity) = first ?? second else {
-      throw .unreadable(file: FileName.identity)
-    }
-    guard version <= Self.version else { throw .newerFormat(found: version) }
-    guard version > 0 else { throw .unreadable(file: FileName.identity) }
-    self = identity
+  static func read(
+    _ bytes: [UInt8]
+  ) throws(JournalError) -> (identity: JournalIdentity, incarnation: Incarnation) {
+    guard let copy = decode(bytes, at: 0) ?? decode(bytes, at: secondCopy), copy.version > 0
+    else { throw .unreadable(file: FileName.identity) }
+    guard copy.version <= version else { throw .newerFormat(found: copy.version) }
+    return (copy.identity, copy.incarnation)
   }
 
-  private static func decode(_ bytes: [UInt8], at offset: Int) -> (UInt32, JournalIdentity)? {
+  private struct Copy {
+    var version: UInt32
+    var identity: JournalIdentity
+    var incarnation: Incarnation
+  }
+
+  private static func decode(_ bytes: [UInt8], at offset: Int) -> Copy? {
     guard bytes.count >= offset + byteCount else { return nil }
     var input = bytes.span.extracting(offset..<offset + byteCount)
     let covered = input.extracting(first: byteCount - 4)
@@ -63,8 +70,9 @@ package struct JournalIdentity: Hashable, Sendable {
         cluster: try ClusterID(decoding: &input),
         node: try NodeID(decoding: &input)
       )
+      let incarnation = try Incarnation(decoding: &input)
       guard try input.read(UInt32.self) == CRC32C(of: covered).value else { return nil }
-      return (version, identity)
+      return Copy(version: version, identity: identity, incarnation: incarnation)
     } catch {
       return nil
     }

@@ -4,7 +4,7 @@ import RoostWire
 /// The log as it grows while its records are read again.
 struct LogReplay {
   /// The place before the first of ``entries``; its term is 0 where a truncation went below it.
-  private(set) var base: LogPlace
+  private(set) var base: LogPosition
   private(set) var entries: [Entry] = []
   private(set) var standing: Standing
 
@@ -18,6 +18,11 @@ struct LogReplay {
   /// - Throws: If it contradicts what came before; then nothing can be read any more.
   mutating func apply(_ records: [Record], of header: GroupHeader) throws(WireError) {
     for record in records { try apply(record) }
+    if standing.last.term == .zero, standing.last.index == header.standing.last.index {
+      // A truncation below the base: only the header knows which term is there.
+      base = header.standing.last
+      standing.last = base
+    }
     guard standing.last == header.standing.last else { throw .invalid("end of the group") }
     standing = header.standing
   }
@@ -29,7 +34,7 @@ struct LogReplay {
         entry.term >= standing.last.term
       else { throw .invalid("order of entries") }
       entries.append(entry)
-      standing.last = entry.place
+      standing.last = entry.position
     case .truncate(let index): truncate(from: index)
     case .reset(let place): reset(after: place)
     }
@@ -40,16 +45,16 @@ struct LogReplay {
     let keep = index.rawValue - 1
     if keep >= base.index.rawValue {
       entries.removeLast(entries.count - Int(keep - base.index.rawValue))
-      standing.last = entries.last?.place ?? base
+      standing.last = entries.last?.position ?? base
     } else {
       entries = []
-      base = LogPlace(term: .zero, index: LogIndex(keep))
+      base = LogPosition(term: .zero, index: LogIndex(keep))
       standing.last = base
     }
   }
 
   /// Goes on after another place, without the entries before it.
-  mutating func reset(after place: LogPlace) {
+  mutating func reset(after place: LogPosition) {
     entries = []
     base = place
     standing.last = place
@@ -75,7 +80,7 @@ struct LogReplay {
   /// Leaves out what a snapshot holds; a log that does not continue it is left out whole.
   ///
   /// - Returns: Whether the log continues the snapshot.
-  mutating func drop(through snapshot: LogPlace) -> Bool {
+  mutating func drop(through snapshot: LogPosition) -> Bool {
     guard snapshot.index >= base.index else { return false }
     let count = snapshot.index.rawValue - base.index.rawValue
     guard count <= UInt64(entries.count) else { return false }

@@ -10,15 +10,15 @@ struct LogTerms: Equatable {
 
   private var runs: [Run] = []
   /// The place before the first entry.
-  private(set) var base: LogPlace
-  private(set) var last: LogPlace
+  private(set) var base: LogPosition
+  private(set) var last: LogPosition
 
-  init(after base: LogPlace) {
+  init(after base: LogPosition) {
     self.base = base
     last = base
   }
 
-  mutating func append(_ place: LogPlace) {
+  mutating func append(_ place: LogPosition) {
     precondition(
       place.index.rawValue == last.index.rawValue + 1 && place.term >= last.term,
       "entries are appended in order"
@@ -32,7 +32,7 @@ struct LogTerms: Equatable {
     guard index <= last.index else { return }
     while let run = runs.last, run.first >= index { runs.removeLast() }
     let kept = LogIndex(index.rawValue - 1)
-    last = kept == base.index ? base : LogPlace(term: runs.last?.term ?? base.term, index: kept)
+    last = kept == base.index ? base : LogPosition(term: runs.last?.term ?? base.term, index: kept)
   }
 
   /// The term of an entry, or of the place before the first; nil outside of them.
@@ -42,10 +42,10 @@ struct LogTerms: Equatable {
     return runs.last { $0.first <= index }?.term
   }
 
-  mutating func reset(after place: LogPlace) { self = LogTerms(after: place) }
+  mutating func reset(after place: LogPosition) { self = LogTerms(after: place) }
 
   /// Forgets the terms that only truncation below `place` would need.
-  mutating func drop(through place: LogPlace) {
+  mutating func drop(through place: LogPosition) {
     guard place.index > base.index, place.index <= last.index else { return }
     base = place
     while runs.count > 1, runs[1].first <= place.index { runs.removeFirst() }

@@ -13,7 +13,7 @@ package enum Record: Equatable, Sendable {
   /// The entries from this one on are gone.
   case truncate(from: LogIndex)
   /// All entries are gone, and the log goes on after this place: a snapshot holds what was before.
-  case reset(after: LogPlace)
+  case reset(after: LogPosition)
 
   static let overhead = 5
   private static let bodyLimit = Entry.overhead + Entry.payloadLimit
@@ -52,7 +52,7 @@ extension Record: WireCodable {
     switch kind {
     case 1: self = .entry(try Entry(decoding: &input))
     case 2: self = .truncate(from: try LogIndex(decoding: &input))
-    case 3: self = .reset(after: try LogPlace(decoding: &input))
+    case 3: self = .reset(after: try LogPosition(decoding: &input))
     default: throw .invalid("record kind")
     }
     guard input.count == rest else { throw .invalid("record length") }

@@ -23,7 +23,7 @@ struct Recovery {
   var progress: (Int, Int) -> Void = { _, _ in }
 
   /// The newest good snapshot; the log is needed from there on.
-  private(set) var snapshot: SnapshotMark?
+  private(set) var snapshot: StoredSnapshot?
   private(set) var snapshotFiles: Set<LogIndex> = []
   private(set) var segments: [SegmentFile] = []
   private(set) var replay = LogReplay(after: Standing())
@@ -72,7 +72,7 @@ struct Recovery {
     finish()
   }
 
-  private var snapshotPlace: LogPlace { snapshot?.place ?? .origin }
+  private var snapshotPlace: LogPosition { snapshot?.label.mark.position ?? .start }
 
   private mutating func findSnapshot() throws(JournalError) {
     let names = try Journal.attempt { () throws(DiskError) in try disk.list() }
@@ -82,12 +82,7 @@ struct Recovery {
       guard snapshot == nil else { continue }
       var reader = SnapshotReader(name, on: disk, of: identity.cluster)
       do throws(JournalError) {
-        let mark = try reader.verify()
-        guard mark.place.index == index else {
-          let reason = "it holds the snapshot of \(mark.place.index)"
-          throw .snapshotDamaged(Damage(file: name, offset: 0, reason: reason))
-        }
-        snapshot = mark
+        snapshot = try reader.verify()
       } catch .snapshotDamaged(let damage) {
         findings.append(.snapshotDamaged(damage))
       }

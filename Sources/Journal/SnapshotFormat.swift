@@ -6,8 +6,8 @@ package import RoostWire
 ///     0       8     magic      "ROOSTSNP"
 ///     8       4     version    1
 ///     12      8     cluster
-///     20      4     length     of the mark
-///     24      ...   mark       last term, last index, time, state hash, length and bytes of metadata
+///     20      4     length     of the label
+///     24      ...   label      state hash 8, last term, last index, time, membership
 ///     ...     4     checksum   CRC-32C of all before it
 ///
 /// Chunks follow, numbered from 0:
@@ -28,15 +28,16 @@ enum SnapshotFormat {
   static let chunkLimit = 262_144
   static let chunkOverhead = 8
   static let footerByteCount = 24
-  /// The bytes before the mark.
+  static let labelLimit = 1 << 18
+  /// The bytes before the label.
   static let prefixByteCount = 24
 
-  static func header(_ mark: SnapshotMark, of cluster: ClusterID) -> [UInt8] {
+  static func header(_ label: SnapshotLabel, of cluster: ClusterID) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.append(littleEndian: magic)
     bytes.append(littleEndian: version)
     cluster.encode(into: &bytes)
-    bytes.append(prefixed: mark.encoded())
+    bytes.append(prefixed: label.encoded())
     bytes.append(littleEndian: CRC32C(of: bytes.span).value)
     return bytes
   }
@@ -61,8 +62,8 @@ struct SnapshotEncoder {
   private(set) var byteCount = 0
 
   /// The bytes before the first piece.
-  mutating func start(_ mark: SnapshotMark, of cluster: ClusterID) -> [UInt8] {
-    give(SnapshotFormat.header(mark, of: cluster))
+  mutating func start(_ label: SnapshotLabel, of cluster: ClusterID) -> [UInt8] {
+    give(SnapshotFormat.header(label, of: cluster))
   }
 
   /// Takes a piece; answers the chunks that are full with it.
@@ -126,7 +127,7 @@ package struct SnapshotDecoder: Sendable {
   private var contentByteCount: UInt64 = 0
   private var whole = CRC32C()
   /// What the snapshot is of, as soon as its header was taken.
-  package private(set) var mark: SnapshotMark?
+  package private(set) var label: SnapshotLabel?
 
   /// A decoder that refuses snapshots of other clusters.
   package init(of cluster: ClusterID) { self.cluster = cluster }
@@ -167,18 +168,18 @@ package struct SnapshotDecoder: Sendable {
     guard try input.read(UInt64.self) == SnapshotFormat.magic else { throw .invalid("magic") }
     guard try input.read(UInt32.self) == SnapshotFormat.version else { throw .invalid("version") }
     let owner = try ClusterID(decoding: &input)
-    let markByteCount = Int(try input.read(UInt32.self))
-    let limit = SnapshotMark.metadataLimit + 64
-    guard markByteCount <= limit else {
-      throw .tooLarge(what: "snapshot mark", byteCount: UInt64(markByteCount), limit: limit)
+    let labelByteCount = Int(try input.read(UInt32.self))
+    let limit = SnapshotFormat.labelLimit
+    guard labelByteCount <= limit else {
+      throw .tooLarge(what: "snapshot label", byteCount: UInt64(labelByteCount), limit: limit)
     }
-    let byteCount = SnapshotFormat.prefixByteCount + markByteCount + 4
+    let byteCount = SnapshotFormat.prefixByteCount + labelByteCount + 4
     guard available >= byteCount else { return nil }
-    let markBytes = try input.readBytes(markByteCount)
+    let labelBytes = try input.readBytes(labelByteCount)
     guard try input.read(UInt32.self) == CRC32C(of: all.extracting(first: byteCount - 4)).value
     else { throw .checksum }
     guard owner == cluster else { throw .invalid("cluster") }
-    mark = try SnapshotMark(decodingAll: markBytes)
+    label = try SnapshotLabel(decodingAll: labelBytes)
     whole.update(with: all.extracting(first: byteCount))
     stage = .chunks
     return byteCount

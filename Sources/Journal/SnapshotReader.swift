@@ -8,6 +8,7 @@ package struct SnapshotReader {
   private let name: String
   private var decoder: SnapshotDecoder
   private var offset = 0
+  private var checksum = CRC32C()
   private var pieces: ArraySlice<[UInt8]> = []
 
   init(_ name: String, on disk: any Disk, of cluster: ClusterID) {
@@ -17,7 +18,7 @@ package struct SnapshotReader {
   }
 
   /// What the snapshot is of, once a piece was asked for.
-  package var mark: SnapshotMark? { decoder.mark }
+  package var label: SnapshotLabel? { decoder.label }
 
   /// The next piece, or nil after the last.
   ///
@@ -31,6 +32,7 @@ package struct SnapshotReader {
       }
       guard !bytes.isEmpty else { throw damage("it ends early") }
       offset += bytes.count
+      checksum.update(with: bytes.span)
       do throws(WireError) {
         pieces = try decoder.take(bytes)[...]
       } catch {
@@ -42,10 +44,12 @@ package struct SnapshotReader {
   }
 
   /// Reads all of it, and says what it is of.
-  mutating func verify() throws(JournalError) -> SnapshotMark {
+  mutating func verify() throws(JournalError) -> StoredSnapshot {
     while try nextPiece() != nil {}
-    guard let mark else { throw damage("it has no header") }
-    return mark
+    guard let label, FileName.snapshot(label.index) == name else {
+      throw damage("it holds another snapshot than its name says")
+    }
+    return StoredSnapshot(label: label, byteCount: offset, checksum: checksum.value)
   }
 
   private func isAtEnd() throws(JournalError) -> Bool {

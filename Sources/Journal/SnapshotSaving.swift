@@ -13,7 +13,7 @@ struct SnapshotSaving: DiskWork {
   /// How much is written between two syncs, so that no sync has much to do.
   private static let syncInterval = 8 << 20
 
-  private let mark: SnapshotMark
+  private let label: SnapshotLabel
   private let cluster: ClusterID
   private let name: String
   private var source: any SnapshotSource
@@ -22,18 +22,23 @@ struct SnapshotSaving: DiskWork {
   private var stage = Stage.header
   private var sinceSync = 0
 
-  init(_ mark: SnapshotMark, of cluster: ClusterID, from source: any SnapshotSource) {
-    self.mark = mark
+  init(_ label: SnapshotLabel, of cluster: ClusterID, from source: any SnapshotSource) {
+    self.label = label
     self.cluster = cluster
     self.source = source
-    name = FileName.snapshot(mark.place.index)
+    name = FileName.snapshot(label.index)
+  }
+
+  /// What is on the disk once all is done.
+  var stored: StoredSnapshot {
+    StoredSnapshot(label: label, byteCount: encoder.byteCount, checksum: checksum.value)
   }
 
   mutating func next() -> DiskOperation? {
     switch stage {
     case .header:
       stage = .pieces
-      return write(encoder.start(mark, of: cluster), at: 0)
+      return write(encoder.start(label, of: cluster), at: 0)
     case .pieces:
       if sinceSync > Self.syncInterval {
         sinceSync = 0

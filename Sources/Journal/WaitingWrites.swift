@@ -6,8 +6,6 @@ struct WaitingWrites {
   enum Item {
     case hardState(HardState)
     case record(Record)
-    /// A snapshot is in place: a log that does not continue it starts anew after it.
-    case install(LogPlace)
     /// Everything before it belongs to this ticket, or to an earlier one.
     case ticket(UInt64)
   }
@@ -38,7 +36,6 @@ struct WaitingWrites {
     for item in items[head...] {
       switch item {
       case .record(let record): return record.byteCount
-      case .install(let place): return Record.reset(after: place).byteCount
       case .hardState, .ticket: continue
       }
     }
@@ -63,13 +60,6 @@ struct WaitingWrites {
       case .record(let record):
         guard batch.add(record, upTo: byteLimit) else { break loop }
         terms.follow(record)
-      case .install(let place):
-        if terms.term(at: place.index) == place.term {
-          terms.drop(through: place)
-          break
-        }
-        guard batch.add(.reset(after: place), upTo: byteLimit) else { break loop }
-        terms.reset(after: place)
       }
       head += 1
     }
@@ -86,7 +76,7 @@ struct WaitingWrites {
 extension LogTerms {
   mutating func follow(_ record: Record) {
     switch record {
-    case .entry(let entry): append(entry.place)
+    case .entry(let entry): append(entry.position)
     case .truncate(let index): truncate(from: index)
     case .reset(let place): reset(after: place)
     }

@@ -39,9 +39,9 @@ struct NodeJournal {
     precondition(write.restart == nil, "no log is compacted, so none begins anew")
     journal.append(
       ticket: write.ticket.rawValue,
+      hardState: write.hardState,
       truncateFrom: write.truncateFrom,
-      entries: write.entries,
-      hardState: write.hardState
+      entries: write.entries
     )
   }
 

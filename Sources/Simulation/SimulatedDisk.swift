@@ -141,7 +141,9 @@ extension SimulatedDisk {
         jobs[index].due = jobs[index].due.advanced(byNanoseconds: delay)
         return
       }
-      completions.append(DiskCompletion(number: number, error: nil))
+      var work: (any DiskWork)?
+      if case .operations(let rest) = jobs[index].work { work = rest }
+      completions.append(DiskCompletion(number: number, work: work, error: nil))
     } catch {
       completions.append(DiskCompletion(number: number, error: error))
     }

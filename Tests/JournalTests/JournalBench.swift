@@ -42,9 +42,9 @@ final class JournalBench {
     expected.append(next)
     journal.append(
       ticket: UInt64(expected.count) - 1,
+      hardState: hardState,
       truncateFrom: truncateFrom.map { LogIndex($0) },
-      entries: entries,
-      hardState: hardState
+      entries: entries
     )
   }
 

@@ -109,7 +109,7 @@ import Testing
     try bench.reopen()
     #expect(bench.recovered.entries.count == 1)
     #expect(bench.recovered.hardState == HardState(term: Term(4), vote: NodeID(2)))
-    #expect(bench.recovered.promised == LogPlace(term: Term(4), index: LogIndex(5)))
+    #expect(bench.recovered.promised == LogPosition(term: Term(4), index: LogIndex(5)))
     guard case .damage? = bench.recovered.findings.last else {
       Issue.record("no damage in \(bench.recovered.findings)")
       return
@@ -125,13 +125,13 @@ import Testing
     try bench.disk.damage("0000000000000001.log", 4100..<4101) { ~$0 }
     try bench.reopen()
     #expect(bench.recovered.entries.isEmpty)
-    #expect(bench.recovered.promised == LogPlace(term: Term(1), index: LogIndex(3)))
+    #expect(bench.recovered.promised == LogPosition(term: Term(1), index: LogIndex(3)))
     try bench.reopen()
-    #expect(bench.recovered.promised == LogPlace(term: Term(1), index: LogIndex(3)))
+    #expect(bench.recovered.promised == LogPosition(term: Term(1), index: LogIndex(3)))
     bench.journal.append(ticket: 1, entries: [bench.latest.entries[0]])
     bench.finish()
     try bench.reopen()
-    #expect(bench.recovered.promised == LogPlace(term: Term(1), index: LogIndex(3)))
+    #expect(bench.recovered.promised == LogPosition(term: Term(1), index: LogIndex(3)))
     bench.journal.append(ticket: 1, entries: [UInt8](1...2).map { bench.latest.entries[Int($0)] })
     bench.finish()
     try bench.reopen()

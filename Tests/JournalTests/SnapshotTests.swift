@@ -18,13 +18,15 @@ import Testing
   ]
   static let content = pieces.flatMap { $0 }
 
-  static func mark(_ index: UInt64, term: UInt64 = 1) -> SnapshotMark {
-    SnapshotMark(
-      place: LogPlace(term: Term(term), index: LogIndex(index)),
+  static func label(_ index: UInt64, term: UInt64 = 1) -> SnapshotLabel {
+    let members = [Member(NodeID(3), contact: [1, 2, 3]), Member(NodeID(4), contact: [4])]
+    let mark = SnapshotMark(
+      index: LogIndex(index),
+      term: Term(term),
       time: ClusterTime(index),
-      stateHash: index &* 77,
-      metadata: [9, 9, UInt8(truncatingIfNeeded: index)]
+      membership: Membership(founding: members)
     )
+    return SnapshotLabel(mark: mark, stateHash: index &* 77)
   }
 
   static func read(_ reader: SnapshotReader?) throws -> [UInt8] {
@@ -40,17 +42,17 @@ import Testing
       bench.append([1000])
       bench.finish()
     }
-    bench.journal.saveSnapshot(Self.mark(25), from: Pieces(Self.pieces))
+    bench.journal.saveSnapshot(Self.label(25), from: Pieces(Self.pieces))
     bench.append([10])
     bench.finish()
-    #expect(bench.journal.newestSnapshot == Self.mark(25))
+    #expect(bench.journal.newestSnapshot?.label == Self.label(25))
     let logs = try bench.disk.list().filter { $0.hasSuffix(".log") }
     #expect(logs.count < 6, "\(logs)")
     bench.disk.crash { false }
     try bench.reopen()
-    #expect(bench.recovered.snapshot == Self.mark(25))
+    #expect(bench.recovered.snapshot?.label == Self.label(25))
     #expect(bench.recovered.entries == Array(bench.latest.entries[25...]))
-    #expect(bench.recovered.base == Self.mark(25).place)
+    #expect(bench.recovered.base == Self.label(25).mark.position)
     #expect(bench.recovered.findings.isEmpty)
     #expect(try Self.read(bench.journal.readSnapshot()) == Self.content)
     bench.append([10])
@@ -63,9 +65,9 @@ import Testing
     let bench = try JournalBench()
     bench.append([10, 10, 10, 10])
     bench.finish()
-    bench.journal.saveSnapshot(Self.mark(2), from: Pieces(Self.pieces))
+    bench.journal.saveSnapshot(Self.label(2), from: Pieces(Self.pieces))
     bench.finish()
-    bench.journal.saveSnapshot(Self.mark(4), from: Pieces(Self.pieces))
+    bench.journal.saveSnapshot(Self.label(4), from: Pieces(Self.pieces))
     var crashes = 0
     while let job = bench.disk.pending.first {
       bench.disk.step(job)
@@ -76,7 +78,9 @@ import Testing
         as: JournalBench.identity,
         settings: .tiny
       )
-      #expect(recovered.snapshot == Self.mark(2) || recovered.snapshot == Self.mark(4))
+      #expect(
+        recovered.snapshot?.label == Self.label(2) || recovered.snapshot?.label == Self.label(4)
+      )
       #expect(recovered.findings.isEmpty)
       #expect(recovered.base.index.rawValue + UInt64(recovered.entries.count) == 4)
       #expect(try Self.read(journal.readSnapshot()) == Self.content)
@@ -89,19 +93,20 @@ import Testing
     let sender = try JournalBench()
     sender.append([Int](repeating: 20, count: 50))
     sender.finish()
-    sender.journal.saveSnapshot(Self.mark(50), from: Pieces(Self.pieces))
+    sender.journal.saveSnapshot(Self.label(50), from: Pieces(Self.pieces))
     sender.finish()
     let receiver = try JournalBench()
     receiver.append([5, 5])
     receiver.finish()
     try Self.transfer(from: sender.journal, to: receiver.journal, finish: receiver.finish)
-    #expect(receiver.journal.newestSnapshot == Self.mark(50))
+    #expect(receiver.journal.newestSnapshot?.label == Self.label(50))
     #expect(try Self.read(receiver.journal.readSnapshot()) == Self.content)
+    receiver.journal.append(ticket: 8, restartAfter: Self.label(50).mark.position)
     receiver.journal.append(ticket: 9, entries: [JournalBench.entry(51, byteCount: 7)])
     receiver.finish()
     receiver.disk.crash { false }
     try receiver.reopen()
-    #expect(receiver.recovered.base == Self.mark(50).place)
+    #expect(receiver.recovered.base == Self.label(50).mark.position)
     #expect(receiver.recovered.entries == [JournalBench.entry(51, byteCount: 7)])
     #expect(receiver.recovered.findings.isEmpty)
   }
@@ -111,18 +116,17 @@ import Testing
     to receiver: Journal,
     finish: () -> Void
   ) throws {
-    let (mark, byteCount) = try #require(sender.beginSending())
-    try receiver.beginReceiving(mark.place)
-    var offset = 0
-    while offset < byteCount {
-      let bytes = try sender.snapshotBytes(of: mark, at: offset, byteCount: 70_000)
-      #expect(throws: SnapshotRefusal.expects(offset: offset)) {
-        try receiver.receive(bytes, at: offset + 1)
+    let descriptor = try #require(sender.newestSnapshot).descriptor
+    var offset: UInt64 = 0
+    while offset < descriptor.byteCount {
+      let read = sender.snapshotBytes(of: descriptor, at: offset, byteCount: 70_000)
+      let bytes = try #require(read)
+      #expect(throws: SnapshotRefusal.expects(offset: Int(offset))) {
+        try receiver.receive(bytes, at: offset + 1, of: descriptor)
       }
-      try receiver.receive(bytes, at: offset)
-      offset += bytes.count
+      try receiver.receive(bytes, at: offset, of: descriptor)
+      offset += UInt64(bytes.count)
     }
-    sender.endSending(mark)
     finish()
   }
 
@@ -130,14 +134,14 @@ import Testing
     let sender = try JournalBench()
     sender.append([Int](repeating: 20, count: 50))
     sender.finish()
-    sender.journal.saveSnapshot(Self.mark(40), from: Pieces(Self.pieces))
+    sender.journal.saveSnapshot(Self.label(40), from: Pieces(Self.pieces))
     sender.finish()
     let receiver = try JournalBench()
     receiver.append([Int](repeating: 20, count: 45))
     receiver.finish()
     try Self.transfer(from: sender.journal, to: receiver.journal, finish: receiver.finish)
     try receiver.reopen()
-    #expect(receiver.recovered.base == Self.mark(40).place)
+    #expect(receiver.recovered.base == Self.label(40).mark.position)
     #expect(receiver.recovered.entries == Array(receiver.latest.entries[40...]))
   }
 
@@ -145,7 +149,7 @@ import Testing
     let bench = try JournalBench()
     bench.append([10, 10, 10])
     bench.finish()
-    bench.journal.saveSnapshot(Self.mark(2), from: Pieces(Self.pieces))
+    bench.journal.saveSnapshot(Self.label(2), from: Pieces(Self.pieces))
     bench.finish()
     let name = try #require(try bench.disk.list().first { $0.hasSuffix(".snapshot") })
     try bench.disk.flipBit(8 * 5000, of: name)
@@ -161,15 +165,16 @@ import Testing
     let sender = try JournalBench()
     sender.append([10])
     sender.finish()
-    sender.journal.saveSnapshot(Self.mark(1), from: Pieces(Self.pieces))
+    sender.journal.saveSnapshot(Self.label(1), from: Pieces(Self.pieces))
     sender.finish()
-    let (mark, byteCount) = try #require(sender.journal.beginSending())
-    let bytes = try sender.journal.snapshotBytes(of: mark, at: 0, byteCount: byteCount)
+    let descriptor = try #require(sender.journal.newestSnapshot).descriptor
+    let byteCount = Int(descriptor.byteCount)
+    let read = sender.journal.snapshotBytes(of: descriptor, at: 0, byteCount: byteCount)
+    let bytes = try #require(read)
     let stranger = JournalIdentity(cluster: ClusterID(1), node: NodeID(1))
     let (journal, _) = try Journal.open(on: SimulatedDisk(), as: stranger, settings: .tiny)
-    try journal.beginReceiving(mark.place)
     #expect(throws: SnapshotRefusal.invalid(.invalid("cluster"))) {
-      try journal.receive(bytes, at: 0)
+      try journal.receive(bytes, at: 0, of: descriptor)
     }
   }
 }

@@ -1,40 +1,11 @@
 package import RoostRaft
 package import RoostWire
 
-/// The place of an entry in the log, and the term that wrote it.
-///
 /// Ordered as votes compare logs: the later term wins, then the longer log.
-package struct LogPlace: Hashable, Comparable, Sendable {
-  package let term: Term
-  package let index: LogIndex
-
-  package init(term: Term, index: LogIndex) {
-    self.term = term
-    self.index = index
-  }
-
-  /// Before the first entry.
-  package static let origin = LogPlace(term: .zero, index: .zero)
-
-  package static func < (left: LogPlace, right: LogPlace) -> Bool {
+extension LogPosition: Comparable {
+  package static func < (left: LogPosition, right: LogPosition) -> Bool {
     (left.term, left.index) < (right.term, right.index)
   }
-}
-
-extension LogPlace: WireCodable {
-  package init(decoding input: inout Span<UInt8>) throws(WireError) {
-    term = try Term(decoding: &input)
-    index = try LogIndex(decoding: &input)
-  }
-
-  package func encode(into output: inout [UInt8]) {
-    term.encode(into: &output)
-    index.encode(into: &output)
-  }
-}
-
-extension Entry {
-  var place: LogPlace { LogPlace(term: term, index: index) }
 }
 
 /// What a node has told others that it has, or might have: the part of its disk that may not be lost.
@@ -43,16 +14,16 @@ extension Entry {
 package struct Standing: Hashable, Sendable {
   package var hardState: HardState
   /// The last entry of the log.
-  package var last: LogPlace
+  package var last: LogPosition
   /// The end of the log that this node once had, until it has as much again: ``Recovered/promised``.
-  package var promised: LogPlace
+  package var promised: LogPosition
   /// As far as the log was known to be committed.
   package var commitHint: LogIndex
 
   package init(
     hardState: HardState = HardState(),
-    last: LogPlace = .origin,
-    promised: LogPlace = .origin,
+    last: LogPosition = .start,
+    promised: LogPosition = .start,
     commitHint: LogIndex = .zero
   ) {
     self.hardState = hardState
@@ -63,7 +34,7 @@ package struct Standing: Hashable, Sendable {
 
   /// Forgets a promise that the log keeps again.
   mutating func settle() {
-    if last >= promised { promised = .origin }
+    if last >= promised { promised = .start }
   }
 
   /// Takes over what another standing of the same node claims beyond this one.
@@ -83,8 +54,8 @@ extension Standing: WireCodable {
 
   package init(decoding input: inout Span<UInt8>) throws(WireError) {
     hardState = try HardState(decoding: &input)
-    last = try LogPlace(decoding: &input)
-    promised = try LogPlace(decoding: &input)
+    last = try LogPosition(decoding: &input)
+    promised = try LogPosition(decoding: &input)
     commitHint = try LogIndex(decoding: &input)
   }
 
