@@ -9,6 +9,7 @@ extension Journal {
   ///   - identity: Whose it is to be.
   ///   - incarnation: Is kept the first time, and comes back every time.
   ///   - settings: Sizes and limits.
+  /// - Returns: The journal, and what was in it.
   /// - Throws: If the directory is another node's, was written by a newer format, can't be read, or
   ///   is damaged so that the node must be replaced. Then nothing was changed in it.
   package static func open(

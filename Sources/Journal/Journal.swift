@@ -1,3 +1,11 @@
+// RoostJournal: the log, the vote and the snapshots of one node, in files that survive what disks do.
+//
+// Owns the formats of a data directory, what is written when, and what may be believed when it is read
+// again. Pure: files are behind the `Disk` protocol, which real files and a simulated disk implement.
+//
+// Leaves to `Raft` what the entries mean, to the state machine what is in a snapshot, and to `Node` the
+// system calls, the threads, and the end of the process after a failed write.
+
 package import RoostRaft
 package import RoostWire
 
