@@ -68,7 +68,7 @@ extension Consensus {
 
   /// Cuts the tail off, in memory and in the write.
   mutating func stageTruncation(from index: LogIndex, into effects: inout Effects) {
-    precondition(index > commitIndex, "what is committed is never cut off")
+    guard insist(index > commitIndex, "what is committed is never cut off") else { return }
     log.truncate(from: index)
     openWrite(in: &effects)
     if !has(.forgetTruncationInLedger) { ledger.didTruncate(from: index) }

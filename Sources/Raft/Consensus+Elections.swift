@@ -16,10 +16,9 @@ extension Consensus {
     countPreVote(in: now.nanoseconds, from: id, now: now, into: &effects)
   }
 
-  /// Whether this node could lead: as a voter, with a whole log, and unless it was told never to.
+  /// Whether this node could lead: as a voter with a whole log.
   var mayCampaign: Bool {
-    guard damagedThrough == .zero, let member = membership[id] else { return false }
-    guard member.incarnation == incarnation, member.priority > 0 else { return false }
+    guard damagedThrough == .zero, isMember else { return false }
     return membership.isVoter(id) || has(.countLearner)
   }
 
@@ -158,10 +157,16 @@ extension Consensus {
   }
 
   /// Raft §5.2: a random wait, so that rarely two nodes campaign at once.
+  ///
+  /// A node that should not lead waits four times longer still. It may be the only one that has all
+  /// that is committed, so it must not stand aside for ever.
   mutating func resetElectionTimer(_ now: Instant) {
     let shortest = settings.electionTimeout.lowerBound.wholeNanoseconds
     let longest = settings.electionTimeout.upperBound.wholeNanoseconds
     let wait = shortest == longest ? shortest : random.draw(from: shortest...longest)
     electionDeadline = now.advanced(byNanoseconds: wait)
+    if membership[id]?.priority == 0 {
+      electionDeadline = electionDeadline.advanced(by: settings.electionTimeout.upperBound * 4)
+    }
   }
 }

@@ -1,23 +1,28 @@
 internal import RoostWire
 
 extension Consensus {
-  /// What is true between any two inputs.
+  /// Stops the process if something is false that is true between any two inputs.
   ///
-  /// Each line is a bug here if it breaks, never bad input.
-  package func checkInvariants() {
-    precondition(commitIndex <= log.lastIndex, "what is committed is held")
-    precondition(log.base.index <= commitIndex, "only what is committed is compacted")
-    precondition(ledger.durableIndex <= log.lastIndex, "the disk is never ahead of the memory")
-    precondition(log.lastTerm <= term, "no entry is from the future")
-    precondition(!memberships.isEmpty, "a node knows a membership, if only that of nobody")
-    precondition(roleCount <= 1, "a node has one role")
-    if let following { checkFollowing(following) }
-    if let leadership { checkLeadership(leadership) }
-    if candidacy?.kind != nil, candidacy?.kind != .preVote {
-      precondition(vote == id, "a candidate votes for itself")
-    }
+  /// Each is a bug here if it breaks, never bad input.
+  func checkInvariants() {
+    if let brokenInvariant { insist(false, brokenInvariant) }
+  }
+
+  /// The first sentence that should be true and is not.
+  package var brokenInvariant: String? {
+    if commitIndex > log.lastIndex { return "what is committed is held" }
+    if log.base.index > commitIndex { return "only what is committed is compacted" }
+    if ledger.durableIndex > log.lastIndex { return "the disk is never ahead of the memory" }
+    if log.lastTerm > term { return "no entry is from the future" }
+    if memberships.isEmpty { return "a node knows a membership, if only that of nobody" }
+    if roleCount > 1 { return "a node has one role" }
+    if role == .candidate, vote != id { return "a candidate votes for itself" }
+    if let following, let broken = brokenInvariant(of: following) { return broken }
+    if let leadership, let broken = brokenInvariant(of: leadership) { return broken }
     #if EXPENSIVE_CHECKS
-    checkWholeLog()
+    return brokenLog
+    #else
+    return nil
     #endif
   }
 
@@ -25,42 +30,40 @@ extension Consensus {
     (following == nil ? 0 : 1) + (candidacy == nil ? 0 : 1) + (leadership == nil ? 0 : 1)
   }
 
-  private func checkFollowing(_ following: Following) {
-    precondition(following.leader != id, "a node does not follow itself")
-    precondition(following.verified <= log.lastIndex, "only what is held is verified")
-    precondition(following.acknowledged <= following.verified, "only what is verified is promised")
-    precondition(
-      commitIndex <= following.verified || has(.commitUnverified),
-      "commits are verified"
-    )
+  private func brokenInvariant(of following: Following) -> String? {
+    if following.leader == id { return "a node does not follow itself" }
+    if following.verified > log.lastIndex { return "only what is held is verified" }
+    if following.acknowledged > following.verified { return "only what is verified is promised" }
+    if commitIndex > following.verified { return "only what is verified is committed" }
+    return nil
   }
 
-  private func checkLeadership(_ leadership: Leadership) {
-    precondition(vote == id || log.lastTerm == term, "a leader was elected")
-    precondition(leadership.openingIndex <= log.lastIndex, "a term begins with its opening entry")
+  private func brokenInvariant(of leadership: Leadership) -> String? {
+    if vote != id { return "a leader voted for itself" }
+    if leadership.openingIndex > log.lastIndex { return "a term begins with its opening entry" }
     var earlier = NodeID.zero
     for progress in leadership.progress {
-      precondition(progress.id > earlier, "members are ordered")
+      if progress.id <= earlier { return "members are ordered" }
       earlier = progress.id
-      precondition(progress.match < progress.next, "what matched is not sent again")
-      precondition(progress.match <= log.lastIndex, "nobody has more than the leader")
-      precondition(progress.next <= log.lastIndex.next, "only what is there is sent")
-      precondition(
-        (progress.mode == .snapshot) == (progress.transfer != nil),
-        "snapshots have a file"
-      )
+      if progress.match >= progress.next { return "what matched is not sent again" }
+      if progress.match > log.lastIndex { return "nobody has more than the leader" }
+      if progress.next > log.lastIndex.next { return "only what is there is sent" }
+      if (progress.mode == .snapshot) != (progress.transfer != nil) {
+        return "a snapshot is sent from a file"
+      }
     }
+    return nil
   }
 
-  private func checkWholeLog() {
+  #if EXPENSIVE_CHECKS
+  private var brokenLog: String? {
     var before = log.base
-    var index = log.firstIndex
-    while let entry = log.entry(at: index) {
-      precondition(entry.index == before.index.next, "the log has no gaps")
-      precondition(entry.term >= before.term, "terms never fall along the log")
+    while let entry = log.entry(at: before.index.next) {
+      if entry.index != before.index.next { return "the log has no gaps" }
+      if entry.term < before.term { return "terms never fall along the log" }
       before = entry.position
-      index = index.next
     }
-    precondition(before == log.last, "the log ends where it says")
+    return before == log.last ? nil : "the log ends where it says"
   }
+  #endif
 }

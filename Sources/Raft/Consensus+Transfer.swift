@@ -7,7 +7,7 @@ package enum TransferRefusal: Error, Equatable {
   case notLeader(hint: NodeID)
   /// A transfer to this node is under way.
   case transferring(to: NodeID)
-  /// The node is no voter, was told never to lead, or was not heard of lately; or there is no such node.
+  /// The node is no voter, should not lead, or was not heard of lately; or there is no such node.
   case noSuccessor
 }
 
@@ -86,7 +86,9 @@ extension Consensus {
       self.leadership?.preferred = PreferredNode(id: better, since: now)
       return
     }
-    guard now >= known.since.advanced(by: settings.priorityDelay) else { return }
+    let isStopgap = membership[id]?.priority == 0
+    let delay = isStopgap ? Duration.zero : settings.priorityDelay
+    guard now >= known.since.advanced(by: delay) else { return }
     self.leadership?.preferred = nil
     try? transferLeadership(to: better, now: now, into: &effects)
   }

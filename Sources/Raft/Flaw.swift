@@ -54,8 +54,19 @@ extension Consensus {
   }
 
   func has(_ flaw: Flaw) -> Bool { self.flaw == flaw }
+
+  private var isPlanted: Bool { flaw != nil }
   #else
   @inline(__always)
   func has(_ flaw: Flaw) -> Bool { false }
+
+  private var isPlanted: Bool { false }
   #endif
+
+  /// Stops the process if `condition` is false, or answers so if that is a planted mistake's doing.
+  @discardableResult
+  func insist(_ condition: Bool, _ sentence: String) -> Bool {
+    precondition(condition || isPlanted, sentence)
+    return condition
+  }
 }

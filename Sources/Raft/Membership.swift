@@ -29,7 +29,7 @@ package struct Member: Hashable, Sendable {
   package var incarnation: Incarnation
   /// Who should lead: the greatest number among healthy voters.
   ///
-  /// A member with 0 never leads.
+  /// A voter with 0 leads only while no other can, and hands over as soon as another has the log.
   package var priority: UInt8
   /// Where other nodes and clients reach it; opaque to the protocol.
   package var contact: [UInt8]

@@ -22,7 +22,7 @@ struct Judge {
 
   /// Looks at a node after an input; answers with the first promise that it broke.
   mutating func see(_ core: Consensus, _ effects: Effects) -> String? {
-    judgeLeader(core) ?? judgeCommit(core) ?? judgeReads(core, effects)
+    core.brokenInvariant ?? judgeLeader(core) ?? judgeCommit(core) ?? judgeReads(core, effects)
   }
 
   private mutating func judgeLeader(_ core: Consensus) -> String? {

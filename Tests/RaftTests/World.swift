@@ -13,6 +13,8 @@ struct World {
   var random: SplitMix64
   var judge = Judge()
   var violation: String?
+  /// How often the rare things happened, so that a mix that never meets one is noticed.
+  var coverage = Coverage()
   /// Told of everything that happens, for scripts.
   var trace: [String]?
   #if PLANTED_BUGS
@@ -103,6 +105,14 @@ struct World {
     }
     return core
   }
+
+  #if PLANTED_BUGS
+  /// Gives all nodes the same mistake.
+  mutating func plant(_ flaw: Flaw) {
+    self.flaw = flaw
+    for slot in nodes.indices { nodes[slot].core = nodes[slot].core?.planted(flaw) }
+  }
+  #endif
 
   // MARK: Inputs
 
@@ -198,6 +208,7 @@ struct World {
     if !effects.write.isEmpty { nodes[slot].writes.append(effects.write) }
     if let loaded = effects.snapshotToLoad { nodes[slot].applied = loaded.mark.index }
     guard let core = nodes[slot].core else { return }
+    coverage.see(core, effects)
     if let found = judge.see(core, effects) { violation = violation ?? found }
     nodes[slot].applied = max(nodes[slot].applied, core.commitIndex)
     performSnapshots(effects, of: slot)
