@@ -42,6 +42,7 @@ struct Keyspace: Sendable {
   /// Makes the command's changes the newest revision.
   mutating func commit() {
     if hasChanges { revision += 1 }
+    transactionStart = changes.next
   }
 
   /// Takes back every change of the command.
@@ -153,7 +154,7 @@ struct Keyspace: Sendable {
     historyBytes = sign ? historyBytes &+ history : historyBytes &- history
   }
 
-  private mutating func reattach(from old: Record?, to new: Record?) {
+  mutating func reattach(from old: Record?, to new: Record?) {
     let (before, after) = (old?.lease ?? 0, new?.lease ?? 0)
     guard before != after else { return }
     if before != 0, let old {
@@ -181,6 +182,20 @@ struct Keyspace: Sendable {
     return bytes
   }
 
+  /// Declares everything before `revision` unreadable.
+  mutating func compact(to revision: UInt64) { oldest = max(oldest, revision) }
+
+  /// The version of a key that `newest` was at `revision`, or nil if it was not there.
+  func version(of newest: Record, at revision: UInt64) -> Record? {
+    var record = newest
+    while record.modified > revision {
+      guard record.position >= changes.first, let previous = changes[record.position].previous
+      else { return nil }
+      record = previous
+    }
+    return record.isTombstone ? nil : record
+  }
+
   /// Forgets the oldest change, and what it alone kept.
   mutating func forgetOldestChange() {
     let change = changes.removeFirst()
@@ -193,5 +208,57 @@ struct Keyspace: Sendable {
       guard let newest = map.find(key), newest.isSameVersion(as: change.record) else { return }
       map.remove(key)
     }
+  }
+}
+
+extension Keyspace {
+  /// A keyspace to be filled from a snapshot.
+  init(revision: UInt64, oldest: UInt64, firstChange: UInt64) {
+    self.init()
+    self.revision = revision
+    self.oldest = oldest
+    changes = ChangeLog(startingAt: firstChange)
+    transactionStart = firstChange
+  }
+
+  /// Adds a key's newest version.
+  mutating func restore(record: Record) {
+    record.withKey { key in map.update(key) { _ in record } }
+    if !record.isTombstone {
+      hash &+= record.hash
+      liveBytes &+= UInt64(record.byteCount)
+    }
+    reattach(from: nil, to: record)
+  }
+
+  /// Adds the next change, as a snapshot carries it.
+  mutating func restoreChange(decoding input: inout Span<UInt8>) throws(WireError) {
+    let time = try input.read(UInt64.self)
+    let flags = try input.read(UInt8.self)
+    guard flags < 8, flags & 6 != 4 else { throw .invalid("change flags") }
+    var record: Record
+    if flags & 1 == 0 {
+      record = try Record(decodingWhole: &input)
+    } else {
+      let key = try input.readShortBytes("key", limit: Int(UInt16.max))
+      guard let newest = map.find(key.span) else { throw .invalid("changed key") }
+      record = newest
+    }
+    guard record.position == changes.next, record.modified <= revision else {
+      throw .invalid("change position")
+    }
+    var previous: Record?
+    if flags & 4 != 0 {
+      previous = try Record(decodingWhole: &input)
+    } else if flags & 2 != 0 {
+      let position = try input.read(UInt64.self)
+      guard position >= changes.first, position < changes.next else {
+        throw .invalid("change position")
+      }
+      previous = changes[position].record
+    }
+    if let previous, !previous.isTombstone { historyBytes &+= UInt64(previous.byteCount) }
+    changes.append(Change(time: time, record: record, previous: previous))
+    transactionStart = changes.next
   }
 }

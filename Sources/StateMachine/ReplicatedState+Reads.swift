@@ -1,37 +1,178 @@
-internal import RoostWire
+package import RoostWire
 
 /// Questions, answered from the state as it is.
 extension ReplicatedState {
   /// Answers a query, as `Query` writes it, by appending a reply.
-  package func read(_ query: [UInt8], into output: inout [UInt8]) {
+  ///
+  /// - Parameters:
+  ///   - query: The query's bytes.
+  ///   - session: Who asks, for the question whether it may; 0 for nobody known.
+  ///   - output: Where the reply is appended.
+  package func read(
+    _ query: [UInt8],
+    by session: SessionID = .zero,
+    into output: inout [UInt8]
+  ) {
     let start = output.count
-    let decoded: Query
     do throws(WireError) {
-      decoded = try Query(decodingAll: query)
+      let query = try Query(decodingAll: query)
+      do throws(Failure) {
+        try authorise(query, for: session)
+        try answer(query, into: &output)
+      } catch {
+        output.removeSubrange(start...)
+        error.encode(into: &output)
+      }
     } catch {
-      return Failure(.malformed).encode(into: &output)
+      Failure(.malformed).encode(into: &output)
     }
-    do throws(Failure) {
-      try answer(decoded, into: &output)
-    } catch {
-      output.removeSubrange(start...)
-      error.encode(into: &output)
+  }
+
+  private func authorise(_ query: Query, for session: SessionID) throws(Failure) {
+    guard let permits else { return }
+    var isPermitted = true
+    Access.forEach(in: query) { access in
+      if !permits(access, session) { isPermitted = false }
     }
+    guard isPermitted else { throw Failure(.notAuthorised) }
   }
 
   private func answer(_ query: Query, into output: inout [UInt8]) throws(Failure) {
     switch query {
     case .get(let get): try read(get, into: &output)
-    default: throw Failure(.unsupported)
+    case .range(let range): try read(range, into: &output)
+    case .status: Reply.inspection(.status(status)).encode(into: &output)
+    case .sessions(let id, let limit): listSessions(after: id, limit, into: &output)
+    case .leases(let id, let limit): listLeases(after: id, limit, into: &output)
+    case .lease(let id, let limit): try describe(lease: id, limit, into: &output)
+    case .locks(let name, let limit): listLocks(from: name, limit, into: &output)
+    case .lock(let name, let limit): describe(lock: name, limit, into: &output)
     }
   }
 
+  /// The revision to read at; `asked` is 0 for the newest.
+  private func readable(_ asked: Revision) throws(Failure) -> UInt64 {
+    guard asked > .zero else { return visibleRevision }
+    guard asked.rawValue >= keyspace.oldest else {
+      throw Failure(.compacted, detail: keyspace.oldest)
+    }
+    guard asked.rawValue <= keyspace.revision else {
+      throw Failure(.futureRevision, detail: keyspace.revision)
+    }
+    return asked.rawValue
+  }
+
   func read(_ get: Get, into output: inout [UInt8]) throws(Failure) {
-    let record = keyspace.find(get.key.span)
+    let revision = try readable(get.revision)
+    var record = keyspace.find(get.key.span)
+    if get.revision > .zero {
+      let newest = keyspace.map.find(get.key.span)
+      record = newest.flatMap { keyspace.version(of: $0, at: revision) }
+    }
     output.append(littleEndian: UInt16(0))
     output.append(3)
-    output.append(littleEndian: keyspace.revision)
+    output.append(littleEndian: revision)
     output.append(record == nil ? 0 : 1)
     record?.encode(into: &output)
+  }
+
+  func read(_ query: RangeQuery, into output: inout [UInt8]) throws(Failure) {
+    let revision = try readable(query.revision)
+    let range = query.range
+    if query.countOnly, query.revision == .zero, query.filter == nil {
+      let count = keyspace.map.liveCount(from: range.start.span, to: range.end)
+      let page = Page(
+        revision: Revision(revision),
+        count: UInt64(count),
+        next: nil,
+        entries: []
+      )
+      return Reply.page(page).encode(into: &output)
+    }
+    let start = output.count
+    output.append(contentsOf: [0, 0, 4])
+    output.append(littleEndian: revision)
+    var page = PageInProgress(query, limits)
+    var entries: [UInt8] = []
+    keyspace.map.visit(from: range.start.span, to: range.end, isReverse: query.isReverse) {
+      newest in
+      let isPinned = query.revision > .zero
+      let record =
+        isPinned
+        ? keyspace.version(of: newest, at: revision) : (newest.isTombstone ? nil : newest)
+      return page.add(record, newest: newest, to: &entries)
+    }
+    output.append(littleEndian: page.count)
+    output.append(page.next == nil ? 0 : 1)
+    output.append(short: page.next ?? [])
+    output.append(littleEndian: query.countOnly ? 0 : UInt32(page.count))
+    output.append(contentsOf: entries)
+    assert(output.count > start)
+  }
+
+  private var status: StateStatus {
+    var status = StateStatus()
+    status.revision = keyspace.revision
+    status.oldestRevision = keyspace.oldest
+    status.time = time.rawValue
+    status.keys = UInt64(keyspace.map.liveCount)
+    status.keyBytes = keyspace.liveBytes
+    status.changes = UInt64(keyspace.changes.count)
+    status.historyBytes = keyspace.historyBytes
+    status.sessions = UInt64(sessions.count)
+    status.storedReplyBytes = UInt64(storedReplyBytes)
+    status.leases = UInt64(leases.count)
+    status.locks = UInt64(locks.locks.count)
+    status.claims = UInt64(locks.claims.count)
+    status.oneShots = UInt64(oneShots.count)
+    status.stateHash = stateHash
+    return status
+  }
+}
+
+/// A page of a range while it is filled.
+private struct PageInProgress {
+  let query: RangeQuery
+  let keyLimit: Int
+  let byteLimit: Int
+  var stepsLeft: Int
+  var count: UInt64 = 0
+  var byteCount = 0
+  /// Where the next page begins, once this one is full.
+  var next: [UInt8]?
+
+  init(_ query: RangeQuery, _ limits: StateLimits) {
+    self.query = query
+    let keys = query.limit == 0 ? limits.pageKeys : Int(query.limit)
+    keyLimit = query.countOnly ? .max : min(keys, limits.pageKeys)
+    let bytes = query.byteLimit == 0 ? limits.pageBytes : Int(query.byteLimit)
+    byteLimit = min(bytes, limits.pageBytes)
+    stepsLeft = limits.operations
+  }
+
+  /// Takes the next key of the range; answers whether the page goes on.
+  mutating func add(_ record: Record?, newest: Record, to entries: inout [UInt8]) -> Bool {
+    guard stepsLeft > 0 else { return end(before: newest) }
+    stepsLeft -= 1
+    guard let record, passes(record) else { return true }
+    let size = query.countOnly ? 0 : record.encodedByteCount(withValue: !query.keysOnly)
+    let isFull = count >= UInt64(keyLimit) || (count > 0 && byteCount + size > byteLimit)
+    guard !isFull else { return end(before: newest) }
+    count += 1
+    byteCount += size
+    if !query.countOnly { record.encode(into: &entries, withValue: !query.keysOnly) }
+    return true
+  }
+
+  private func passes(_ record: Record) -> Bool {
+    guard let filter = query.filter else { return true }
+    return filter.modified.contains(Revision(record.modified))
+      && filter.created.contains(Revision(record.created))
+  }
+
+  private mutating func end(before record: Record) -> Bool {
+    // Forward the next page starts with this key; in reverse its open end is just behind it.
+    next = query.isReverse ? record.key + [0] : record.key
+    return false
   }
 }

@@ -45,7 +45,7 @@ extension ReplicatedState {
     guard sequence > .zero else {
       return executeRepeatable(command, by: caller, into: &output)
     }
-    let admission = sessions.update(slot) { [limits] session in
+    let admission = updateReplies(of: slot) { [limits] session in
       session.admit(
         sequence.rawValue,
         firstIncomplete: firstIncomplete.rawValue,
@@ -61,12 +61,25 @@ extension ReplicatedState {
     let start = output.replyBytes.count
     execute(command, by: caller, into: &output)
     // A closed session has nobody left to repeat a reply to.
-    _ = sessions.update(slot) { session in
+    _ = updateReplies(of: slot) { session in
       guard !session.isEnding else { return }
       session.store(
         output.replyBytes.span.extracting(droppingFirst: start),
         for: sequence.rawValue
       )
+    }
+  }
+
+  /// Changes a session and keeps count of the replies that all sessions store.
+  mutating func updateReplies<Result>(
+    of slot: UInt32,
+    _ body: (inout Session) -> Result
+  ) -> Result? {
+    sessions.update(slot) { session in
+      let before = session.replies.byteCount
+      let result = body(&session)
+      storedReplyBytes += session.replies.byteCount - before
+      return result
     }
   }
 

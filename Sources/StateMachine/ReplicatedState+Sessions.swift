@@ -17,10 +17,12 @@ extension ReplicatedState {
     return overflow ? nil : sum
   }
 
-  mutating func open(_ open: OpenSession, into output: inout AppliedOutput) {
-    guard let deadline = deadline(ttl: open.ttl) else { return output.fail(.invalidTTL) }
+  mutating func open(_ open: OpenSession, into output: inout AppliedOutput) throws(Failure) {
+    guard let deadline = deadline(ttl: open.ttl) else {
+      throw Failure(.invalidTTL, detail: open.ttl)
+    }
     guard sessions.count < limits.sessions, sessions.hasRoom else {
-      return output.fail(.tooManySessions, detail: UInt64(limits.sessions))
+      throw Failure(.tooManySessions, detail: UInt64(limits.sessions))
     }
     let slot = sessions.insert { id in
       Session(id: id, ttl: open.ttl * 1_000_000, label: open.label, deadline: deadline)
@@ -32,8 +34,8 @@ extension ReplicatedState {
     )
   }
 
-  mutating func keepAlive(_ caller: Caller, into output: inout AppliedOutput) {
-    guard let slot = caller.slot else { return output.fail(.sessionRequired) }
+  mutating func keepAlive(_ caller: Caller, into output: inout AppliedOutput) throws(Failure) {
+    guard let slot = caller.slot else { throw Failure(.sessionRequired) }
     let now = time.rawValue
     _ = sessions.update(slot) { session in
       session.deadline = max(session.deadline, now.addingCapped(session.ttl))
@@ -41,25 +43,53 @@ extension ReplicatedState {
     output.reply(.done)
   }
 
-  mutating func close(_ caller: Caller, into output: inout AppliedOutput) {
-    guard let slot = caller.slot else { return output.fail(.sessionRequired) }
+  mutating func close(_ caller: Caller, into output: inout AppliedOutput) throws(Failure) {
+    guard let slot = caller.slot else { throw Failure(.sessionRequired) }
     end(slot, isClean: true)
+    reapSession(slot, steps: limits.operations, into: &output)
     output.reply(.done)
   }
 
-  /// Ends a session: no request of it runs from here on, and clearing away begins.
-  mutating func end(_ slot: UInt32, isClean: Bool) {
-    _ = sessions.update(slot) { session in
+  /// Ends a session: no request of it runs from here on.
+  private mutating func end(_ slot: UInt32, isClean: Bool) {
+    _ = updateReplies(of: slot) { session in
       session.isEnding = true
       session.endsUncleanly = !isClean
       session.replies = StoredReplies()
     }
-    timers.insert(
-      Timer(time: time.rawValue, kind: .sessionReap, id: sessions.id(ofSlot: slot))
-    )
   }
 
-  /// Works off what has become due, in bounded steps; what is left is due at once again.
+  /// Tells what became of a request; one that has not run never will.
+  mutating func tell(_ outcome: Outcome, into output: inout AppliedOutput) {
+    let sequence = outcome.sequence.rawValue
+    guard let slot = liveSession(outcome.session), let session = sessions[slot],
+      sequence >= session.firstIncomplete
+    else { return output.reply(.outcome(.forgotten)) }
+    var stored: [UInt8] = []
+    if session.replies.append(replyTo: sequence, to: &stored) {
+      return tell(stored, into: &output)
+    }
+    let barred = Reply.failure(Failure(.barred)).encoded()
+    _ = updateReplies(of: slot) { $0.store(barred.span, for: sequence) }
+    output.reply(.outcome(.barred))
+  }
+
+  private func tell(_ stored: [UInt8], into output: inout AppliedOutput) {
+    if stored == Reply.failure(Failure(.barred)).encoded() {
+      return output.reply(.outcome(.barred))
+    }
+    // A lock that is still awaited: success, kind 9, state 0.
+    if stored.count > 3, stored[0] == 0, stored[1] == 0, stored[2] == 9, stored[3] == 0 {
+      return output.reply(.outcome(.waiting))
+    }
+    output.replyBytes.append(contentsOf: [0, 0, 11, 0])
+    output.replyBytes.append(prefixed: stored)
+  }
+}
+
+/// Time: what has become due is worked off, a bounded number of steps an entry.
+extension ReplicatedState {
+  /// Works off what is due; what is left then is due at once again.
   mutating func clear(into output: inout AppliedOutput) {
     forgetOneShots(steps: limits.clearingSteps)
     var steps = limits.clearingSteps
@@ -67,32 +97,97 @@ extension ReplicatedState {
       steps -= 1
       switch timer.kind {
       case .sessionEnd: sessionMayEnd(timer)
-      case .sessionReap: reapSession(timer)
-      case .leaseEnd, .claimDeadline, .lockRest, .leaseReap, .lockAdvance:
+      case .leaseEnd: leaseMayEnd(timer, steps: &steps)
+      case .sessionReap:
         _ = timers.removeFirst()
+        guard let slot = sessions.slot(of: timer.id) else { continue }
+        steps -= reapSession(slot, steps: steps, into: &output)
+      case .leaseReap:
+        if let slot = leases.slot(of: timer.id) {
+          reapLease(timer, slot, steps: &steps)
+        } else {
+          _ = timers.removeFirst()
+        }
+      case .claimDeadline:
+        _ = timers.removeFirst()
+        endWait(timer, into: &output)
+      case .lockRest, .lockAdvance:
+        _ = timers.removeFirst()
+        advance(timer, into: &output)
       }
+    }
+  }
+
+  /// Takes timers from the front that wait for nothing, so that ``nextDeadline`` is a real one.
+  mutating func settleTimers() {
+    for _ in 0..<limits.clearingSteps {
+      guard let timer = timers.first, timer.time > time.rawValue else { return }
+      guard let actual = actualTime(of: timer) else {
+        _ = timers.removeFirst()
+        continue
+      }
+      guard actual > timer.time else { return }
+      timers.replaceFirst(by: Timer(time: actual, kind: timer.kind, id: timer.id))
+    }
+  }
+
+  /// When a timer should come up as things are now, or nil if never.
+  private func actualTime(of timer: Timer) -> UInt64? {
+    switch timer.kind {
+    case .sessionEnd:
+      guard let slot = sessions.slot(of: timer.id) else { return nil }
+      return sessions.withElement(slot) { $0.isEnding ? nil : $0.deadline }
+    case .leaseEnd:
+      guard let slot = leases.slot(of: timer.id) else { return nil }
+      return leases.withElement(slot) { $0.isEnding ? nil : $0.deadline }
+    case .claimDeadline:
+      guard let slot = locks.claims.slot(of: timer.id) else { return nil }
+      return locks.claims.withElement(slot) { $0.isWaiting ? timer.time : nil }
+    case .lockRest, .lockAdvance:
+      return locks.locks.slot(of: timer.id) == nil ? nil : timer.time
+    case .sessionReap, .leaseReap: return timer.time
     }
   }
 
   private mutating func sessionMayEnd(_ timer: Timer) {
     guard let slot = sessions.slot(of: timer.id),
-      let session = sessions[slot], !session.isEnding
+      let (deadline, isEnding) = sessions[slot].map({ ($0.deadline, $0.isEnding) }), !isEnding
     else {
       _ = timers.removeFirst()
       return
     }
-    guard session.deadline == timer.time else {
-      return timers.replaceFirst(
-        by: Timer(time: session.deadline, kind: .sessionEnd, id: timer.id)
-      )
+    guard deadline <= timer.time else {
+      return timers.replaceFirst(by: Timer(time: deadline, kind: .sessionEnd, id: timer.id))
     }
-    _ = timers.removeFirst()
+    timers.replaceFirst(by: Timer(time: time.rawValue, kind: .sessionReap, id: timer.id))
     end(slot, isClean: false)
   }
 
-  private mutating func reapSession(_ timer: Timer) {
-    _ = timers.removeFirst()
-    if let slot = sessions.slot(of: timer.id) { sessions.remove(slot) }
+  /// Takes away what an ended session leaves behind, and then itself.
+  ///
+  /// - Returns: The steps that it took.
+  @discardableResult
+  private mutating func reapSession(
+    _ slot: UInt32,
+    steps: Int,
+    into output: inout AppliedOutput
+  ) -> Int {
+    let id = sessions.id(ofSlot: slot)
+    let rests = sessions.withElement(slot) { $0.endsUncleanly }
+    var left = max(steps, 1)
+    while left > 0 {
+      let claim = sessions.withElement(slot) { $0.firstClaim }
+      guard claim != LockTable.none else { break }
+      left -= locks.claims[claim]?.partCount ?? 1
+      removeClaim(claim, rests: rests, into: &output)
+    }
+    let before = keyspace.attachments.count
+    if left > 0, removeKeys(of: id, limit: left) {
+      sessions.remove(slot)
+    } else {
+      timers.insert(Timer(time: time.rawValue, kind: .sessionReap, id: id))
+    }
+    return steps - left + before - keyspace.attachments.count
   }
 }
 

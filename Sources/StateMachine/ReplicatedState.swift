@@ -15,12 +15,20 @@ package struct ReplicatedState: Sendable {
 
   var keyspace = Keyspace()
   var sessions: SlotTable<Session>
+  var leases: SlotTable<Lease>
+  var locks: LockTable
+  /// Bytes of replies that all sessions store.
+  var storedReplyBytes = 0
   var oneShots = OrderedMap()
   var timers = TimerHeap()
   /// The cluster time of the newest entry.
   package internal(set) var time = ClusterTime.zero
   /// The newest entry that was applied.
   package internal(set) var appliedIndex = LogIndex.zero
+  /// The seam for roles: whether a session may do something; while it is nil, everybody may.
+  ///
+  /// Whoever sets it must set the same on every replica, for its answers are part of the replies.
+  package var permits: (@Sendable (Access, SessionID) -> Bool)?
   /// A running hash over all that was ever answered.
   var transcript: UInt64 = 0
 
@@ -28,6 +36,8 @@ package struct ReplicatedState: Sendable {
     self.limits = limits
     self.epoch = epoch
     sessions = SlotTable(kind: 0, epoch: epoch)
+    leases = SlotTable(kind: 1, epoch: epoch)
+    locks = LockTable(epoch: epoch)
   }
 
   /// The newest revision of the keyspace.
@@ -73,6 +83,7 @@ package struct ReplicatedState: Sendable {
     time = max(time, stamp)
     let replyStart = output.replyBytes.count
     let eventStart = output.eventBytes.count
+    let firstChange = keyspace.changes.next
     clear(into: &output)
     var offset = 0
     while offset < payload.count {
@@ -83,7 +94,11 @@ package struct ReplicatedState: Sendable {
       }
       apply(payload, request, into: &output)
     }
-    forgetHistory()
+    // Twice what was made, and a little more: history shrinks however large the entries are.
+    forgetHistory(
+      steps: limits.clearingSteps + 2 * Int(keyspace.changes.next - firstChange)
+    )
+    settleTimers()
     noteTranscript(output, repliesFrom: replyStart, eventsFrom: eventStart)
   }
 
@@ -110,20 +125,21 @@ package struct ReplicatedState: Sendable {
     transcript = StateHash.mix(transcript ^ sums)
   }
 
-  /// Forgets changes that the policy no longer keeps, a bounded number at a time.
-  private mutating func forgetHistory() {
-    // A little more than can be made by one request a step, so that history never runs away.
-    let steps = limits.clearingSteps
+  /// Forgets changes that nothing keeps any more, a bounded number at a time.
+  private mutating func forgetHistory(steps: Int) {
     for _ in 0..<steps {
       guard keyspace.changes.count > 0 else { return }
-      let oldest = keyspace.changes[keyspace.changes.first]
-      guard oldest.revision <= keyspace.revision,
-        keyspace.revision - oldest.revision >= limits.historyRevisions
-      else { return }
-      let isOld = time.rawValue - min(time.rawValue, oldest.time) > limits.historyAge
-      guard isOld || keyspace.historyBytes > limits.historyBytes else { return }
+      let change = keyspace.changes[keyspace.changes.first]
+      guard isForgettable(change) else { return }
       keyspace.forgetOldestChange()
     }
+  }
+
+  private func isForgettable(_ change: Change) -> Bool {
+    guard change.revision > keyspace.oldest else { return true }
+    guard keyspace.revision - change.revision >= limits.historyRevisions else { return false }
+    let isOld = time.rawValue - min(time.rawValue, change.time) > limits.historyAge
+    return isOld || keyspace.historyBytes > limits.historyBytes
   }
 }
 

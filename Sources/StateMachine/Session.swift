@@ -73,6 +73,7 @@ package struct StateLimits: Hashable, Sendable {
   package var sessions = 100_000
   package var leases = 4_000_000
   package var claims = 1_000_000
+  package var bindings = 10_000
   package var oneShots = 100_000
   /// How far ahead of cluster time the expiry of a request without a session may lie.
   package var oneShotAhead: UInt64 = 60_000_000_000
@@ -91,9 +92,13 @@ package struct StateLimits: Hashable, Sendable {
   /// Keys and values of one page, and the most that are asked for.
   package var pageKeys = 10_000
   package var pageBytes = 1 << 20
+  /// Sessions, leases, locks or keys of one list.
+  package var listed = 1000
 
   package init() {}
 
   package static let shortestTTL: UInt64 = 100
   package static let longestTTL: UInt64 = 366 * 86_400_000
+  /// The longest rest of a lock, milliseconds.
+  package static let longestLockDelay: UInt64 = 60_000
 }

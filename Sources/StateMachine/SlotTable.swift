@@ -1,3 +1,5 @@
+internal import RoostWire
+
 /// What can lie in a ``SlotTable``.
 protocol SlotElement: Sendable {}
 
@@ -105,5 +107,52 @@ struct SlotTable<Element: SlotElement>: Sendable {
     count -= 1
     if !isUsedUp { firstFree = slot }
     return element
+  }
+}
+
+extension SlotTable where Element: SnapshotElement {
+  /// Appends a slot, or, for the index behind the last, where the free slots begin.
+  func encodeSlot(_ index: Int, into output: inout [UInt8]) {
+    guard index < slots.count else {
+      output.append(2)
+      return output.append(littleEndian: firstFree)
+    }
+    slots.withElement(index) { slot in
+      output.append(slot.element == nil ? 0 : 1)
+      output.append(littleEndian: slot.generation)
+      output.append(littleEndian: slot.nextFree)
+      slot.element?.encode(into: &output)
+    }
+  }
+
+  /// Adds what ``encodeSlot(_:into:)`` wrote.
+  mutating func restoreSlot(decoding input: inout Span<UInt8>) throws(WireError) {
+    let kind = try input.read(UInt8.self)
+    guard kind < 2 else {
+      firstFree = try input.read()
+      return try checkFreeSlots()
+    }
+    var slot = Slot()
+    slot.generation = try input.read()
+    slot.nextFree = try input.read()
+    if kind == 1 {
+      slot.element = try Element(decoding: &input)
+      count += 1
+    }
+    guard slots.count < Self.slotLimit else { throw .invalid("number of slots") }
+    slots.append(slot)
+  }
+
+  /// Refuses a list of free slots that leads astray.
+  private func checkFreeSlots() throws(WireError) {
+    var slot = firstFree
+    var seen = 0
+    while slot != Self.none {
+      guard slot < slots.count, slots[Int(slot)].element == nil, seen < slots.count else {
+        throw .invalid("free slots")
+      }
+      seen += 1
+      slot = slots[Int(slot)].nextFree
+    }
   }
 }

@@ -73,11 +73,9 @@ struct TimerHeap: Sendable {
     timers[index] = timer
   }
 
-  /// The timers in the order of their places, which a restore must keep.
-  func encode(_ body: (Timer) -> Void) {
-    for index in 0..<timers.count { body(timers[index]) }
-  }
+  /// The timer at a place, which a restore must keep.
+  func at(_ place: Int) -> Timer { timers[place] }
 
-  /// Adds a timer at the last place, as ``encode(_:)`` listed it.
+  /// Adds a timer at the last place.
   mutating func restore(_ timer: Timer) { timers.append(timer) }
 }

@@ -1,0 +1,340 @@
+internal import RoostWire
+
+/// Locks: taken, given back, taken away.
+extension ReplicatedState {
+  mutating func acquire(
+    _ acquire: Acquire,
+    by caller: Caller,
+    into output: inout AppliedOutput
+  ) throws(Failure) {
+    guard let slot = caller.slot else { throw Failure(.sessionRequired) }
+    if try reenter(acquire, by: caller, slot, into: &output) { return }
+    try check(acquire.wants)
+    guard locks.claims.count < limits.claims, locks.claims.hasRoom, locks.locks.hasRoom,
+      locks.parts.count < limits.claims * 2
+    else { throw Failure(.limitReached, detail: UInt64(limits.claims)) }
+    let now = time.rawValue
+    let isFree = locks.isFree(acquire.wants, at: now)
+    if !isFree { try mayWait(acquire, by: caller) }
+    let deadline = now.addingCapped(acquire.wait.millisecondsCapped)
+    let claim = Claim(
+      session: caller.session.rawValue,
+      sessionSlot: slot,
+      sequence: caller.sequence.rawValue,
+      owner: acquire.owner,
+      delay: min(acquire.delay, StateLimits.longestLockDelay) * 1_000_000,
+      since: now,
+      deadline: deadline
+    )
+    let added = locks.add(claim, acquire.wants, isGranted: isFree)
+    link(added, to: slot)
+    guard !isFree else {
+      let token = locks.grant(added, wasWaiting: false, at: now)
+      return output.reply(.lock(.granted(token: token)))
+    }
+    if deadline != .max {
+      timers.insert(
+        Timer(time: deadline, kind: .claimDeadline, id: locks.claims.id(ofSlot: added))
+      )
+    }
+    output.reply(.lock(.waiting(ahead: ahead(of: added))))
+  }
+
+  /// Refuses wants that name a lock twice or ask for permits it does not have.
+  private func check(_ wants: [Acquire.Want]) throws(Failure) {
+    for (index, want) in wants.enumerated() {
+      if let lock = locks.lock(named: want.name) {
+        guard locks.locks.withElement(lock, { LockTable.fits($0, want.mode) }) else {
+          throw Failure(.lockModeMismatch, bytes: want.name)
+        }
+      }
+      guard !wants[..<index].contains(where: { $0.name == want.name }) else {
+        throw Failure(.lockAlreadyHeld, bytes: want.name)
+      }
+    }
+  }
+
+  /// Refuses to wait where the caller will not, or where nobody would ever get on.
+  private func mayWait(_ acquire: Acquire, by caller: Caller) throws(Failure) {
+    let asker = (session: caller.session.rawValue, owner: acquire.owner)
+    let circle = locks.circle(closedBy: acquire.wants, of: asker) { slot in
+      sessions.withElement(slot) { $0.firstClaim }
+    }
+    if let circle {
+      if circle.count == 1 {
+        throw Failure(.lockAlreadyHeld, bytes: circle[0].lock)
+      }
+      if acquire.wait > 0 { throw Failure(.deadlock, bytes: Self.encoded(circle)) }
+    }
+    guard acquire.wait > 0 else { throw Failure(.lockBusy, bytes: acquire.wants[0].name) }
+  }
+
+  /// The circle as a failure carries it: for each lock its name and who holds it.
+  private static func encoded(_ circle: [LockTable.Link]) -> [UInt8] {
+    var bytes: [UInt8] = []
+    for link in circle {
+      guard bytes.count + link.lock.count + 10 <= Failure.byteLimit else { break }
+      bytes.append(short: link.lock)
+      bytes.append(littleEndian: link.holder)
+    }
+    return bytes
+  }
+
+  /// Takes a lock once more for an owner that holds it, if that was asked for; answers whether it was.
+  private mutating func reenter(
+    _ acquire: Acquire,
+    by caller: Caller,
+    _ slot: UInt32,
+    into output: inout AppliedOutput
+  ) throws(Failure) -> Bool {
+    guard acquire.isReentrant, let lock = locks.lock(named: acquire.wants[0].name) else {
+      return false
+    }
+    var claim = sessions.withElement(slot) { $0.firstClaim }
+    while let held = locks.claims[claim, orNone: LockTable.none] {
+      if !held.isWaiting, held.owner == acquire.owner, let part = locks.part(of: claim, in: lock),
+        locks.parts[part]?.mode == acquire.wants[0].mode
+      {
+        guard locks.parts[part]?.depth ?? 0 < .max else { throw Failure(.limitReached) }
+        locks.parts.update(part) { $0.depth += 1 }
+        output.reply(.lock(.granted(token: held.token)))
+        return true
+      }
+      claim = held.nextOfSession
+    }
+    return false
+  }
+
+  private func ahead(of claim: UInt32) -> UInt64 {
+    var most = 0
+    for part in locks.partsOf(claim) {
+      guard let lock = locks.parts[part]?.lock else { continue }
+      most = max(most, locks.locks.withElement(lock) { $0.waiters.count - 1 })
+    }
+    return UInt64(most)
+  }
+
+  mutating func release(
+    _ release: Release,
+    by caller: Caller,
+    into output: inout AppliedOutput
+  ) throws(Failure) {
+    guard let claim = locks.claim(withToken: release.token),
+      locks.claims[claim]?.session == caller.session.rawValue, caller.slot != nil
+    else { throw Failure(.lockNotHeld, bytes: release.name) }
+    guard !release.name.isEmpty else {
+      removeClaim(claim, rests: false, into: &output)
+      return output.reply(.released(depth: 0))
+    }
+    guard let lock = locks.lock(named: release.name), let part = locks.part(of: claim, in: lock)
+    else { throw Failure(.lockNotHeld, bytes: release.name) }
+    let depth = (locks.parts[part]?.depth ?? 1) - 1
+    if depth > 0 {
+      locks.parts.update(part) { $0.depth = depth }
+    } else {
+      removePart(part, of: claim)
+      advance([lock], into: &output)
+    }
+    output.reply(.released(depth: depth))
+  }
+
+  mutating func cancelAcquire(
+    _ sequence: SequenceNumber,
+    by caller: Caller,
+    into output: inout AppliedOutput
+  ) throws(Failure) {
+    guard let slot = caller.slot else { throw Failure(.sessionRequired) }
+    var claim = sessions.withElement(slot) { $0.firstClaim }
+    while let current = locks.claims[claim, orNone: LockTable.none] {
+      guard current.sequence == sequence.rawValue else {
+        claim = current.nextOfSession
+        continue
+      }
+      guard current.isWaiting else {
+        return output.reply(.lock(.granted(token: current.token)))
+      }
+      resolve(claim, .failure(Failure(.lockCancelled)), into: &output)
+      removeClaim(claim, rests: false, into: &output)
+      return output.reply(.done)
+    }
+    throw Failure(.lockNotHeld)
+  }
+
+  mutating func forceRelease(
+    _ name: [UInt8],
+    into output: inout AppliedOutput
+  ) throws(Failure) {
+    guard let lock = locks.lock(named: name), let first = locks.locks[lock]?.holders.first,
+      first != LockTable.none
+    else { throw Failure(.lockNotHeld, bytes: name) }
+    var part = first
+    while let holder = locks.parts[part, orNone: LockTable.none] {
+      let next = holder.next
+      if let claim = locks.claims[holder.claim] {
+        output.push(
+          .lockLost(token: claim.token, name: name),
+          to: SessionID(claim.session),
+          about: SequenceNumber(claim.sequence)
+        )
+      }
+      removePart(part, of: holder.claim)
+      part = next
+    }
+    advance([lock], into: &output)
+    output.reply(.done)
+  }
+
+  /// Whether a grant of that token still holds that lock, and its session lives.
+  func holds(_ lockGuard: LockGuard) -> Bool {
+    guard let claim = locks.claim(withToken: lockGuard.token),
+      let lock = locks.lock(named: lockGuard.lock), locks.part(of: claim, in: lock) != nil,
+      let session = locks.claims[claim]?.session
+    else { return false }
+    return liveSession(SessionID(session)) != nil
+  }
+
+  /// The lock that the longest bound prefix of `key` names, if one is bound.
+  func binding(of key: [UInt8]) -> [UInt8]? {
+    guard locks.bindings.count > 0 else { return nil }
+    let start: [UInt8] = []
+    var upTo = key
+    while true {
+      var found: Record?
+      locks.bindings.visit(from: start.span, to: upTo + [0], isReverse: true) { record in
+        found = record
+        return false
+      }
+      guard let found else { return nil }
+      let prefix = found.key
+      if upTo.starts(with: prefix) { return found.value }
+      // A shorter prefix of the key cannot be longer than what both have in common.
+      upTo = Array(zip(prefix, upTo).prefix { $0 == $1 }.map { $0.0 })
+    }
+  }
+
+  mutating func bind(_ bind: BindPrefix, into output: inout AppliedOutput) throws(Failure) {
+    guard locks.bindings.count < limits.bindings else {
+      throw Failure(.limitReached, detail: UInt64(limits.bindings))
+    }
+    let record = Record(
+      key: bind.prefix.span,
+      value: bind.lock.span,
+      Record.Numbers(modified: 0, created: 0, version: 1, lease: 0, position: 0)
+    )
+    locks.bindings.update(bind.prefix.span) { _ in record }
+    output.reply(.done)
+  }
+
+  mutating func unbind(_ prefix: [UInt8], into output: inout AppliedOutput) {
+    locks.bindings.remove(prefix.span)
+    output.reply(.done)
+  }
+}
+
+/// What moves claims on: grants, deadlines, ends.
+extension ReplicatedState {
+  /// Tells a waiting claim's request how it ended, now and at every retry.
+  private mutating func resolve(
+    _ claim: UInt32,
+    _ reply: Reply,
+    into output: inout AppliedOutput
+  ) {
+    guard let claim = locks.claims[claim] else { return }
+    let bytes = reply.encoded()
+    _ = updateReplies(of: claim.sessionSlot) { session in
+      // The session has not acknowledged it: a retry must learn what became of it.
+      if session.replies.remove(claim.sequence) {
+        session.replies.append(bytes.span, for: claim.sequence)
+      }
+    }
+    let sequence = SequenceNumber(claim.sequence)
+    output.push(.lockResolved(sequence, reply), to: SessionID(claim.session), about: sequence)
+  }
+
+  /// Gives what became free to those who wait.
+  mutating func advance(_ freed: [UInt32], into output: inout AppliedOutput) {
+    var open = freed
+    let granted = locks.advance(&open, limit: limits.clearingSteps, at: time.rawValue)
+    for claim in granted {
+      let token = locks.claims[claim]?.token ?? 0
+      resolve(claim, .lock(.granted(token: token)), into: &output)
+    }
+    for lock in open {
+      timers.insert(
+        Timer(time: time.rawValue, kind: .lockAdvance, id: locks.locks.id(ofSlot: lock))
+      )
+    }
+  }
+
+  /// Takes one part from a claim, and the claim away if it was the last.
+  private mutating func removePart(_ part: UInt32, of claim: UInt32) {
+    guard locks.remove(part) else { return }
+    unlink(claim)
+    locks.removeEmpty(claim)
+  }
+
+  /// Takes a whole claim away and gives on what it held; its locks rest first if they must.
+  mutating func removeClaim(_ claim: UInt32, rests: Bool, into output: inout AppliedOutput) {
+    guard let removed = locks.claims[claim] else { return }
+    var freed: [UInt32] = []
+    let until = rests && !removed.isWaiting ? time.rawValue.addingCapped(removed.delay) : 0
+    for part in locks.partsOf(claim) {
+      guard let lock = locks.parts[part]?.lock else { continue }
+      freed.append(lock)
+      if until > time.rawValue { rest(lock, until: until) }
+      _ = locks.remove(part)
+    }
+    unlink(claim)
+    locks.removeEmpty(claim)
+    advance(freed, into: &output)
+  }
+
+  private mutating func rest(_ lock: UInt32, until: UInt64) {
+    locks.locks.update(lock) { $0.restsUntil = max($0.restsUntil, until) }
+    timers.insert(Timer(time: until, kind: .lockRest, id: locks.locks.id(ofSlot: lock)))
+  }
+
+  private mutating func link(_ claim: UInt32, to session: UInt32) {
+    let next =
+      sessions.update(session) { session in
+        let next = session.firstClaim
+        session.firstClaim = claim
+        return next
+      } ?? LockTable.none
+    locks.claims.update(claim) { $0.nextOfSession = next }
+    if next != LockTable.none { locks.claims.update(next) { $0.previousOfSession = claim } }
+  }
+
+  private mutating func unlink(_ claim: UInt32) {
+    guard let removed = locks.claims[claim] else { return }
+    let (previous, next) = (removed.previousOfSession, removed.nextOfSession)
+    if previous == LockTable.none {
+      _ = sessions.update(removed.sessionSlot) { $0.firstClaim = next }
+    } else {
+      locks.claims.update(previous) { $0.nextOfSession = next }
+    }
+    if next != LockTable.none { locks.claims.update(next) { $0.previousOfSession = previous } }
+  }
+
+  /// Ends the wait of a claim whose deadline has come.
+  mutating func endWait(_ timer: Timer, into output: inout AppliedOutput) {
+    guard let claim = locks.claims.slot(of: timer.id), locks.claims[claim]?.isWaiting == true
+    else { return }
+    resolve(claim, .failure(Failure(.lockTimedOut)), into: &output)
+    removeClaim(claim, rests: false, into: &output)
+  }
+
+  /// Goes on with a lock that rested, or whose waiters were too many for one entry.
+  mutating func advance(_ timer: Timer, into output: inout AppliedOutput) {
+    guard let lock = locks.locks.slot(of: timer.id) else { return }
+    advance([lock], into: &output)
+  }
+}
+
+extension UInt64 {
+  /// So many milliseconds in nanoseconds, or the greatest number if they are more than that.
+  var millisecondsCapped: UInt64 {
+    let (product, overflow) = multipliedReportingOverflow(by: 1_000_000)
+    return overflow ? .max : product
+  }
+}

@@ -1,0 +1,163 @@
+package import RoostWire
+
+/// Makes a state from the chunks of a ``SnapshotWriter``.
+///
+/// Chunks that are not what a writer makes are refused with the reason; nothing traps.
+package struct SnapshotReader: Sendable {
+  private var state: ReplicatedState?
+  private var header: SnapshotHeader?
+  private var section = SnapshotSection.header
+  private var expectedHash: UInt64?
+
+  package init() {}
+
+  /// Takes in the next chunk.
+  package mutating func add(_ chunk: [UInt8]) throws(WireError) {
+    var input = chunk.span
+    while !input.isEmpty {
+      guard let section = SnapshotSection(rawValue: try input.read()), section >= self.section
+      else { throw .invalid("snapshot section") }
+      guard expectedHash == nil else { throw .invalid("snapshot after its end") }
+      self.section = section
+      let byteCount = Int(try input.read(UInt32.self))
+      guard byteCount <= input.count else {
+        throw .truncated(needed: byteCount, available: input.count)
+      }
+      var item = input.extracting(first: byteCount)
+      input = input.extracting(droppingFirst: byteCount)
+      try add(&item, of: section)
+      try item.expectEnd()
+    }
+  }
+
+  /// The state, once all chunks are in.
+  package consuming func finish() throws(WireError) -> ReplicatedState {
+    guard var state, let expectedHash else { throw .invalid("snapshot without its end") }
+    try state.deriveIndexes()
+    guard state.stateHash == expectedHash else { throw .checksum }
+    return state
+  }
+
+  private mutating func add(
+    _ item: inout Span<UInt8>,
+    of section: SnapshotSection
+  ) throws(WireError) {
+    guard section != .header else { return try begin(&item) }
+    guard state != nil else { throw .invalid("snapshot without header") }
+    switch section {
+    case .header: break
+    case .records: try state?.keyspace.restore(record: Record(decodingWhole: &item))
+    case .changes: try state?.keyspace.restoreChange(decoding: &item)
+    case .sessions: try state?.sessions.restoreSlot(decoding: &item)
+    case .leases: try state?.leases.restoreSlot(decoding: &item)
+    case .locks: try state?.locks.locks.restoreSlot(decoding: &item)
+    case .claims: try state?.locks.claims.restoreSlot(decoding: &item)
+    case .parts: try state?.locks.parts.restoreSlot(decoding: &item)
+    case .bindings:
+      let record = try Record(decodingWhole: &item)
+      record.withKey { key in state?.locks.bindings.update(key) { _ in record } }
+    case .oneShots:
+      let record = try Record(decodingWhole: &item)
+      record.withKey { key in state?.oneShots.update(key) { _ in record } }
+    case .timers: state?.timers.restore(try Timer(decoding: &item))
+    case .end: expectedHash = try item.read()
+    }
+  }
+
+  private mutating func begin(_ item: inout Span<UInt8>) throws(WireError) {
+    guard state == nil, try item.read(UInt64.self) == SnapshotWriter.magic else {
+      throw .invalid("snapshot magic")
+    }
+    guard try item.read(UInt32.self) == SnapshotWriter.version else {
+      throw .invalid("snapshot version")
+    }
+    let header = try SnapshotHeader(decoding: &item)
+    state = ReplicatedState(restoring: header)
+    self.header = header
+  }
+}
+
+extension ReplicatedState {
+  init(restoring header: SnapshotHeader) {
+    self.init(limits: header.limits, epoch: header.epoch)
+    time = ClusterTime(header.time)
+    appliedIndex = LogIndex(header.appliedIndex)
+    transcript = header.transcript
+    locks.lastToken = header.lastToken
+    keyspace = Keyspace(
+      revision: header.revision,
+      oldest: header.oldest,
+      firstChange: header.firstChange
+    )
+  }
+
+  /// Builds what a snapshot leaves out because it follows from the rest, and checks what must agree.
+  mutating func deriveIndexes() throws(WireError) {
+    for slot in 0..<UInt32(locks.locks.slotCount) {
+      guard let lock = locks.locks[slot] else { continue }
+      locks.names.setSlot(slot, under: lock.name)
+      try checkList(lock.holders, of: slot)
+      try checkList(lock.waiters, of: slot)
+    }
+    for slot in 0..<UInt32(locks.claims.slotCount) {
+      guard let claim = locks.claims[slot] else { continue }
+      if !claim.isWaiting { locks.grants.setSlot(slot, under: claim.token.bigEndianBytes) }
+      guard sessions.slot(of: claim.session) == claim.sessionSlot,
+        isLink(claim.nextOfSession, in: locks.claims),
+        isLink(claim.previousOfSession, in: locks.claims),
+        isLink(claim.firstPart, in: locks.parts)
+      else { throw .invalid("claim") }
+    }
+    for slot in 0..<UInt32(sessions.slotCount) {
+      guard let session = sessions[slot] else { continue }
+      guard isLink(session.firstClaim, in: locks.claims) else { throw .invalid("session") }
+      storedReplyBytes += session.replies.byteCount
+    }
+  }
+
+  private func isLink<Element>(_ slot: UInt32, in table: SlotTable<Element>) -> Bool {
+    slot == LockTable.none || (slot < table.slotCount && table[slot] != nil)
+  }
+
+  private func checkList(_ list: ClaimList, of lock: UInt32) throws(WireError) {
+    var part = list.first
+    var count = 0
+    while part != LockTable.none {
+      guard part < locks.parts.slotCount, let current = locks.parts[part], current.lock == lock,
+        current.claim < locks.claims.slotCount, locks.claims[current.claim] != nil,
+        isLink(current.nextOfClaim, in: locks.parts), count < list.count
+      else { throw .invalid("lock's list") }
+      count += 1
+      part = current.next
+    }
+    guard count == list.count else { throw .invalid("lock's list") }
+  }
+}
+
+extension ReplicatedState {
+  /// The state for a cluster that starts anew from a backup.
+  ///
+  /// Whoever lived on with the old cluster must not be taken for a client of the new one: sessions, locks
+  /// and leases end, with the keys that lived as long as they did; ids and tokens of the new epoch are none of
+  /// the old; cluster time jumps past every expiry that the old cluster can have allowed; and the revision
+  /// jumps, with history gone before it, so that a watch of the old cluster is told to start over.
+  package func restoredInNewEpoch() -> ReplicatedState {
+    var restored = ReplicatedState(limits: limits, epoch: epoch + 1)
+    restored.time = ClusterTime(time.rawValue.addingCapped(400 * 86_400 * 1_000_000_000))
+    restored.appliedIndex = appliedIndex
+    restored.transcript = StateHash.mix(transcript)
+    let revision = keyspace.revision.addingCapped(1 << 32)
+    restored.keyspace = Keyspace(
+      revision: revision,
+      oldest: revision,
+      firstChange: keyspace.changes.next
+    )
+    let start: [UInt8] = []
+    keyspace.map.visit(from: start.span, to: nil) { record in
+      if !record.isTombstone, record.lease == 0 { restored.keyspace.restore(record: record) }
+      return true
+    }
+    restored.locks.bindings = locks.bindings
+    return restored
+  }
+}
