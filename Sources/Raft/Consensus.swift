@@ -13,7 +13,7 @@ package import RoostWire
 /// Read it beside the paper: `+Elections`, `+Following` (a follower's side of replication),
 /// `+Replication` (the leader's), `+Reads`, `+Membership`, `+Snapshots`, `+Transfer`, `+Durability`.
 package struct Consensus: Hashable, Sendable {
-  package let id: NodeID
+  package internal(set) var id: NodeID
   package let incarnation: Incarnation
   package let settings: Settings
 

@@ -66,7 +66,7 @@ struct Leadership: Hashable, Sendable {
 
 /// A read that waits until a quorum has confirmed the leader after it came.
 struct WaitingRead: Hashable, Sendable {
-  let source: Source
+  var source: Source
   let index: LogIndex
   /// A round that began after the read came.
   let round: UInt64
@@ -78,15 +78,15 @@ struct WaitingRead: Hashable, Sendable {
 }
 
 struct LeadershipTransfer: Hashable, Sendable {
-  let target: NodeID
-  let deadline: Instant
+  var target: NodeID
+  var deadline: Instant
   /// The target has the whole log and was asked to campaign.
   var wasTold = false
 }
 
 struct PreferredNode: Hashable, Sendable {
-  let id: NodeID
-  let since: Instant
+  var id: NodeID
+  var since: Instant
 }
 
 /// What a node has only while it asks for votes.
@@ -116,7 +116,7 @@ struct Candidacy: Hashable, Sendable {
 
 /// What a node has only while it knows the leader of its term, and is not it.
 struct Following: Hashable, Sendable {
-  let leader: NodeID
+  var leader: NodeID
   var heardAt: Instant
   /// The log agrees with this leader's up to here.
   var verified: LogIndex

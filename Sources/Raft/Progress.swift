@@ -2,7 +2,7 @@ package import RoostWire
 
 /// What a leader knows about one member, itself included.
 struct Progress: Hashable, Sendable {
-  let id: NodeID
+  var id: NodeID
   var incarnation: Incarnation
   /// Whether it counts in the old voter set, and in the new one of a joint membership.
   var votes = false
