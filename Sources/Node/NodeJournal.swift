@@ -75,7 +75,7 @@ extension Shell {
       hardState: recovered.hardState,
       mark: SnapshotMark(founding: Membership(founding: members)),
       entries: recovered.entries,
-      damagedThrough: recovered.promised?.index ?? .zero
+      promised: recovered.promised ?? .start
     )
     let replica = Replica(
       id: NodeID(configuration.id),

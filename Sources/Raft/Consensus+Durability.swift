@@ -36,7 +36,6 @@ extension Consensus {
       round: following.round
     )
     self.following?.acknowledged = acceptance.match
-    if damagedThrough > .zero, acceptance.match >= damagedThrough { damagedThrough = .zero }
     send(.accepted(acceptance), to: following.leader, into: &effects)
   }
 

@@ -16,10 +16,22 @@ extension Consensus {
     countPreVote(in: now.nanoseconds, from: id, now: now, into: &effects)
   }
 
-  /// Whether this node could lead: as a voter with a whole log.
+  /// Whether this node could lead: as a voter whose log is whole.
+  ///
+  /// A voter that leaves may still campaign until it knows that to be committed (thesis §4.2.2): it may
+  /// be the only one that has the new membership. Its own vote does not count.
   var mayCampaign: Bool {
-    guard damagedThrough == .zero, isMember else { return false }
-    return membership.isVoter(id) || has(.countLearner)
+    guard log.last.isAtLeastAsNew(as: promised) else { return false }
+    if has(.countLearner), isMember { return true }
+    return possibleMemberships.contains { placed in
+      placed.membership.isVoter(id) && placed.membership.contains(id, incarnation)
+    }
+  }
+
+  /// The log that this node answers votes by: what it holds, or what it may have promised before its
+  /// journal was damaged.
+  private var judgedLog: LogPosition {
+    log.last.isAtLeastAsNew(as: promised) ? log.last : promised
   }
 
   /// Whether this node has heard a leader so recently that nobody may disturb it.
@@ -35,8 +47,8 @@ extension Consensus {
     now: Instant,
     into effects: inout Effects
   ) {
-    guard !isLoyal(now), damagedThrough == .zero else { return }
-    let granted = request.proposed > term && request.last.isAtLeastAsNew(as: log.last)
+    guard !isLoyal(now) else { return }
+    let granted = request.proposed > term && request.last.isAtLeastAsNew(as: judgedLog)
     send(.preVoteReply(round: request.round, granted: granted), to: sender, into: &effects)
   }
 
@@ -85,8 +97,8 @@ extension Consensus {
     into effects: inout Effects
   ) {
     let isFree = vote == .zero || vote == candidate || has(.voteTwice)
-    let isNew = request.last.isAtLeastAsNew(as: log.last) || has(.voteWithoutLogCheck)
-    guard isFree, isNew, damagedThrough == .zero, leadership == nil else {
+    let isNew = request.last.isAtLeastAsNew(as: judgedLog) || has(.voteWithoutLogCheck)
+    guard isFree, isNew, leadership == nil else {
       return send(.voteReply(granted: false), to: candidate, into: &effects)
     }
     if vote != candidate {

@@ -106,8 +106,9 @@ extension Consensus {
   mutating func commit(through index: LogIndex, into effects: inout Effects) {
     let index = min(index, log.lastIndex)
     guard index > commitIndex else { return }
+    let wasMembershipCommitted = isMembershipCommitted
     commitIndex = index
     effects.commitIndex = index
-    forgetOldMemberships(into: &effects)
+    if !wasMembershipCommitted, isMembershipCommitted { effects.membershipChanged = true }
   }
 }

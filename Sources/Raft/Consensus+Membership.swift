@@ -254,13 +254,24 @@ extension Consensus {
     }
   }
 
-  /// A committed membership is never cut off, so the ones before it are not needed.
-  mutating func forgetOldMemberships(into effects: inout Effects) {
-    guard let newest = memberships.lastIndex(where: { $0.index <= commitIndex }), newest > 0 else {
-      return
+  /// The newest committed membership and those after it: one of them decides what will be committed.
+  var possibleMemberships: ArraySlice<PlacedMembership> {
+    let newest = memberships.lastIndex { $0.index <= commitIndex } ?? 0
+    return memberships[newest...]
+  }
+
+  /// Forgets memberships that only compacted entries were under.
+  mutating func forgetOldMemberships() {
+    let base = min(log.base.index, commitIndex)
+    if let newest = memberships.lastIndex(where: { $0.index <= base }), newest > 0 {
+      memberships.removeFirst(newest)
     }
-    memberships.removeFirst(newest)
-    effects.membershipChanged = true
+  }
+
+  /// The membership in force was committed: who has left is told so and let go.
+  mutating func didCommitMembership(now: Instant, into effects: inout Effects) {
+    sendHeartbeats(into: &effects) { !$0.votes && !$0.decidesAnew }
+    alignProgress(now: now)
   }
 }
 

@@ -171,9 +171,13 @@ extension Consensus {
     let agreed = LogIndex(leadership.agreed { $0.match.rawValue })
     guard agreed > commitIndex else { return }
     guard log.term(at: agreed) == term || has(.commitOlderTerm) else { return }
+    let wasMembershipCommitted = isMembershipCommitted
     commit(through: agreed, into: &effects)
     if leadership.noticeDeadline == nil {
       self.leadership?.noticeDeadline = now.advanced(by: settings.commitNoticeDelay)
+    }
+    if !wasMembershipCommitted, isMembershipCommitted {
+      didCommitMembership(now: now, into: &effects)
     }
     advanceMembership(now: now, into: &effects)
   }
@@ -267,33 +271,28 @@ extension Consensus {
     leadership?.round = max(last &+ 1, now.nanoseconds)
     leadership?.heartbeatDeadline = now.advanced(by: settings.heartbeatInterval)
     leadership?.noticeDeadline = nil
-    sendHeartbeats(now: now, into: &effects) { _ in true }
+    _ = clusterTime(now: now)
+    sendHeartbeats(into: &effects) { _ in true }
   }
 
   /// Tells the commit index to those who have not heard it with other messages.
   private mutating func announceCommit(into effects: inout Effects) {
     leadership?.noticeDeadline = nil
     let commit = commitIndex
-    sendHeartbeats(now: nil, into: &effects) { $0.announcedCommit < commit }
+    sendHeartbeats(into: &effects) { $0.announcedCommit < commit }
   }
 
-  private mutating func sendHeartbeats(
-    now: Instant?,
-    into effects: inout Effects,
-    where isMeant: (Progress) -> Bool
-  ) {
-    if let now { _ = clusterTime(now: now) }
-    guard let leadership else { return }
-    let heartbeat = Heartbeat(
-      commit: commitIndex,
-      round: leadership.round,
-      time: leadership.clock.time
-    )
-    for slot in leadership.progress.indices {
-      let progress = leadership.progress[slot]
-      guard progress.id != id, isMeant(progress) else { continue }
-      send(.heartbeat(heartbeat), to: progress.id, into: &effects)
-      self.leadership?.progress[slot].announcedCommit = commitIndex
+  mutating func sendHeartbeats(into effects: inout Effects, where isMeant: (Progress) -> Bool) {
+    guard let round = leadership?.round, let time = leadership?.clock.time,
+      let slots = leadership?.progress.indices
+    else { return }
+    let heartbeat = Heartbeat(commit: commitIndex, round: round, time: time)
+    for slot in slots {
+      guard let follower = leadership?.progress[slot].id, follower != id,
+        leadership.map({ isMeant($0.progress[slot]) }) == true
+      else { continue }
+      send(.heartbeat(heartbeat), to: follower, into: &effects)
+      leadership?.progress[slot].announcedCommit = commitIndex
     }
   }
 

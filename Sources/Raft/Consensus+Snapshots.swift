@@ -27,6 +27,7 @@ extension Consensus {
   /// Never beyond the newest snapshot: what is dropped can be had from that alone.
   package mutating func compact(through index: LogIndex) {
     log.compact(through: min(index, snapshot?.mark.index ?? .zero))
+    forgetOldMemberships()
     checkInvariants()
   }
 
@@ -101,7 +102,9 @@ extension Consensus {
       transfer.snapshot == read.snapshot, transfer.received == read.offset
     else { return }
     guard let bytes, bytes.count == read.byteCount else {
-      return startSnapshot(for: slot, now: now, into: &effects)
+      // Another snapshot may have taken its place; if not, the next offer waits for the timeout.
+      if snapshot != read.snapshot { startSnapshot(for: slot, now: now, into: &effects) }
+      return
     }
     let chunk = SnapshotChunk(snapshot: read.snapshot, offset: read.offset, bytes: bytes)
     send(.snapshotChunk(chunk), to: read.follower, into: &effects)

@@ -26,12 +26,12 @@ package struct Consensus: Hashable, Sendable {
 
   // Volatile state.
   package internal(set) var commitIndex: LogIndex
-  /// The memberships since the newest committed one, with the entries that brought them.
+  /// The memberships in the log and the one before it, with the entries that brought them.
   var memberships: [PlacedMembership]
   /// The newest snapshot on this node's disk.
   package internal(set) var snapshot: SnapshotDescriptor?
-  /// See ``Restored/damagedThrough``.
-  var damagedThrough: LogIndex
+  /// See ``Restored/promised``.
+  var promised: LogPosition
   /// The newest cluster time that any leader told.
   var heardTime: ClusterTime
   var electionDeadline: Instant
@@ -76,7 +76,7 @@ package struct Consensus: Hashable, Sendable {
     commitIndex = restored.mark.index
     memberships = PlacedMembership.all(in: restored)
     snapshot = restored.snapshot
-    damagedThrough = restored.damagedThrough
+    promised = restored.promised
     heardTime = log.lastTime
     electionDeadline = now
     loyalUntil = settings.leaseReads ? now.advanced(by: settings.loyalty) : now

@@ -66,11 +66,11 @@ package struct Restored: Hashable, Sendable {
   package var entries: [Entry]
   /// The newest snapshot, if there is one to send to others.
   package var snapshot: SnapshotDescriptor?
-  /// The last entry that this journal may have held before it was damaged, or 0.
+  /// Where the log once ended, if damage has taken a part of it; the start otherwise.
   ///
-  /// Until a leader has replaced the entries up to here the node neither votes nor campaigns: somebody
-  /// may have counted on what is lost.
-  package var damagedThrough: LogIndex
+  /// The node may have acknowledged all up to there. Until its log is as new again it does not campaign,
+  /// and votes only for logs that are.
+  package var promised: LogPosition
 
   package init(
     incarnation: Incarnation = .zero,
@@ -78,14 +78,14 @@ package struct Restored: Hashable, Sendable {
     mark: SnapshotMark,
     entries: [Entry] = [],
     snapshot: SnapshotDescriptor? = nil,
-    damagedThrough: LogIndex = .zero
+    promised: LogPosition = .start
   ) {
     self.incarnation = incarnation
     self.hardState = hardState
     self.mark = mark
     self.entries = entries
     self.snapshot = snapshot
-    self.damagedThrough = damagedThrough
+    self.promised = promised
   }
 }
 

@@ -30,7 +30,7 @@ import Testing
   /// Those mistakes that a few dozen lives show; the exhaustive search is there for the others.
   @Test(
     arguments: [
-      .countOwnBeforeSync, .acknowledgeBeforeSync, .countLearner, .leaveJointEarly,
+      .countOwnBeforeSync, .acknowledgeBeforeSync, .countLearner,
       .ignoreTermOfReplies, .skipPreviousCheck, .truncateWithoutConflict,
       .forgetTruncationInLedger, .readBeforeOpening, .readWithoutQuorum, .ignoreIncarnation,
     ] as [Flaw]
