@@ -16,15 +16,18 @@ extension Consensus {
     countPreVote(in: now.nanoseconds, from: id, now: now, into: &effects)
   }
 
-  /// Whether this node could lead: as a voter whose log is whole.
+  /// Whether this node could lead: its log is whole, and its vote may be needed.
   ///
-  /// A voter that leaves may still campaign until it knows that to be committed (thesis §4.2.2): it may
-  /// be the only one that has the new membership. Its own vote does not count.
+  /// That is a voter, one that leaves until it knows that to be committed (thesis §4.2.2), and one that
+  /// is to be a voter: where others know a newer or an older membership, these may hold what nobody
+  /// else has, and would vote for no one. Their own vote only counts where they are voters.
   var mayCampaign: Bool {
     guard log.last.isAtLeastAsNew(as: promised) else { return false }
-    if has(.countLearner), isMember { return true }
     return possibleMemberships.contains { placed in
-      placed.membership.isVoter(id) && placed.membership.contains(id, incarnation)
+      guard let member = placed.membership[id], member.incarnation == incarnation else {
+        return false
+      }
+      return member.votes || member.goal == .voter || has(.countLearner)
     }
   }
 
@@ -170,14 +173,13 @@ extension Consensus {
 
   /// Raft §5.2: a random wait, so that rarely two nodes campaign at once.
   ///
-  /// A node that should not lead waits four times longer still. It may be the only one that has all
-  /// that is committed, so it must not stand aside for ever.
+  /// A node that should not lead, or has no vote, waits much longer: it is needed if no other can lead.
   mutating func resetElectionTimer(_ now: Instant) {
     let shortest = settings.electionTimeout.lowerBound.wholeNanoseconds
     let longest = settings.electionTimeout.upperBound.wholeNanoseconds
     let wait = shortest == longest ? shortest : random.draw(from: shortest...longest)
     electionDeadline = now.advanced(byNanoseconds: wait)
-    if membership[id]?.priority == 0 {
+    if membership[id]?.priority == 0 || !membership.isVoter(id) {
       electionDeadline = electionDeadline.advanced(by: settings.electionTimeout.upperBound * 4)
     }
   }

@@ -120,22 +120,24 @@ extension Consensus {
     in mode: Progress.Mode,
     to acceptance: Acceptance
   ) {
-    guard let progress = leadership?.progress[slot] else { return }
+    guard let leadership else { return }
+    let progress = leadership.progress[slot]
+    let next = acceptance.received.next
     switch mode {
     case .probe:
-      if acceptance.received >= progress.next.previous {
-        leadership?.progress[slot].becomeReplicate(next: acceptance.received.next)
+      if next >= progress.next {
+        self.leadership?.progress[slot].becomeReplicate(next: next, in: leadership.round)
       } else if let probedIn = progress.probedIn, acceptance.round > probedIn {
         // A later heartbeat was answered and the probe was not: it is lost.
-        leadership?.progress[slot].probedIn = nil
+        self.leadership?.progress[slot].probedIn = nil
       }
     case .replicate:
-      if progress.lostFlight(received: acceptance.received, round: acceptance.round) {
-        leadership?.progress[slot].becomeProbe(next: acceptance.received.next)
+      if progress.hasLost(received: acceptance.received, round: acceptance.round) {
+        self.leadership?.progress[slot].becomeProbe(next: next)
       }
     case .snapshot:
-      if acceptance.received >= log.base.index {
-        leadership?.progress[slot].becomeReplicate(next: acceptance.received.next)
+      if next >= log.firstIndex {
+        self.leadership?.progress[slot].becomeReplicate(next: next, in: leadership.round)
       }
     }
   }

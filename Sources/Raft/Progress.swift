@@ -18,6 +18,8 @@ struct Progress: Hashable, Sendable {
   /// In `probe`: the round in which an append went out that was not answered.
   var probedIn: UInt64?
   var flights: [Flight] = []
+  /// The newest quorum round when it was last sent entries, or last seen to have them.
+  private var settledIn: UInt64 = 0
   private(set) var byteCountInFlight = 0
   /// The newest quorum round that the member has answered.
   var confirmedRound: UInt64 = 0
@@ -56,8 +58,9 @@ struct Progress: Hashable, Sendable {
     clearFlights()
   }
 
-  mutating func becomeReplicate(next: LogIndex) {
+  mutating func becomeReplicate(next: LogIndex, in round: UInt64) {
     mode = .replicate
+    settledIn = round
     self.next = max(next, match.next)
     probedIn = nil
     transfer = nil
@@ -74,6 +77,7 @@ struct Progress: Hashable, Sendable {
   mutating func didSend(through last: LogIndex, byteCount: Int, in round: UInt64) {
     flights.append(Flight(last: last, byteCount: byteCount, round: round))
     byteCountInFlight += byteCount
+    settledIn = round
     next = last.next
   }
 
@@ -89,9 +93,12 @@ struct Progress: Hashable, Sendable {
     flights.removeFirst(landed)
   }
 
-  /// Whether a later round was answered by a member that had not received an earlier flight.
-  func lostFlight(received: LogIndex, round: UInt64) -> Bool {
-    flights.contains { $0.round < round && $0.last > received }
+  /// Whether a round that began later was answered without what was sent before it.
+  ///
+  /// The network may have lost it, or the member what it had not yet compared with this leader.
+  func hasLost(received: LogIndex, round: UInt64) -> Bool {
+    guard received < next.previous else { return false }
+    return round > settledIn || flights.contains { $0.round < round && $0.last > received }
   }
 
   private mutating func clearFlights() {
