@@ -17,9 +17,9 @@ let strict: [SwiftSetting] = [
 ]
 
 /// A module lies in `Sources/Raft` and is imported as `RoostRaft`, so that an app that embeds a
-/// node never sees two modules of one name.
+/// node never sees two modules of one name. Programs, which nobody imports, keep theirs.
 func prefixed(_ names: [String]) -> [Target.Dependency] {
-  names.map { .target(name: "Roost" + $0) }
+  names.map { .target(name: $0.first?.isUppercase == true ? "Roost" + $0 : $0) }
 }
 
 func library(_ name: String, _ uses: String...) -> Target {
@@ -108,8 +108,9 @@ let package = Package(
     tests("ClientCore", "ClientCore", "Wire"),
     tests("Simulation", "Simulation", "Wire"),
     tests("Platform", "Platform"),
-    tests("Node", "Client", "Node", "Wire"),
-    tests("EndToEnd", "Client", "Wire"),
+    tests("Node", "Client", "Node", "Platform", "Wire"),
+    tests("Recipes", "Client", "Node", "Recipes"),
+    tests("EndToEnd", "Client", "Node", "kvctl", "kvd"),
     tests("Tidy"),
   ]
 )

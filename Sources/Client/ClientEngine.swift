@@ -35,7 +35,7 @@ actor ClientEngine: LoopDriver {
   }
 
   nonisolated func start() throws(SystemError) {
-    _ = try loop.start(named: "roost-client", driving: self)
+    try loop.start(named: "roost-client", driving: self)
   }
 
   /// Ends the loop; for when nobody can call any more.

@@ -30,6 +30,9 @@ public struct ClientConfiguration: Sendable {
   public var endpoints: [String]
   /// How long a call may take, retries included.
   public var timeout: Duration = .seconds(5)
+  /// Whether a call fails as soon as every endpoint has refused twice, instead of trying until its timeout: for people who
+  /// wait at a terminal.
+  public var failsFast = false
   /// How long the cluster remembers this client without a sign of life; nil: every request stands for itself, which
   /// saves a round trip for programs that make only a few.
   public var sessionLifetime: Duration? = .seconds(30)
@@ -58,6 +61,7 @@ public final class Cluster: Sendable {
     guard !addresses.isEmpty else { throw .badEndpoint("") }
     self.configuration = configuration
     var settings = ClientSettings()
+    if !configuration.failsFast { settings.unreachableRounds = nil }
     if let lifetime = configuration.sessionLifetime { settings.identity = .session(ttl: lifetime) }
     do throws(SystemError) {
       engine = try ClientEngine(addresses: addresses, settings: settings)

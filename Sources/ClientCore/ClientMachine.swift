@@ -93,6 +93,8 @@ package struct ClientSettings: Hashable, Sendable {
   package var connectTimeout = Duration.milliseconds(500)
   /// How long a node may be silent while a call waits before it is asked for a sign of life, and again as long before it is given up.
   package var silence = Duration.milliseconds(700)
+  /// How often every endpoint must fail before a call that was sent nowhere gives up; nil: its deadline decides.
+  package var unreachableRounds: Int? = 2
   /// How long nodes may answer that they have no leader before a call gives up.
   package var quorumPatience = Duration.seconds(3)
   /// The pause before the same thing is tried again.

@@ -152,6 +152,7 @@ extension ClientMachine {
     if index == preferred { preferred = (preferred + 1) % endpoints.count }
     for id in order where calls[id]?.sentOn == link {
       calls[id]?.sentOn = nil
+      calls[id]?.isUncertain = true
     }
   }
 

@@ -13,6 +13,8 @@ struct PendingCall: Sendable {
   var place: (session: SessionID, sequence: SequenceNumber)?
   var sentOn: LinkID?
   var sendCount = 0
+  /// Whether it was sent and nobody can say any more what became of that.
+  var isUncertain = false
   var retryAt: Instant?
   /// Since when nodes say that there is no leader to ask.
   var withoutQuorumSince: Instant?
@@ -127,13 +129,15 @@ extension ClientMachine {
     switch failure.code {
     case .notLeader, .shuttingDown, .busy, .leadershipLost, .noQuorum, .diverged:
       retry(id, after: failure, from: index, now: now)
-    case .oneShotExpired where call.sendCount == 1:
+    case .oneShotExpired where !call.isUncertain:
       // The node's idea of the cluster's time was old. Nothing was executed under this name, so another may be taken.
       endpoints[index].clusterTime = ClusterTime(failure.detail)
       endpoints[index].openedAt = now
       calls[id]?.body = nil
       again(id, now: now)
     case .oneShotExpired:
+      // An earlier attempt may have been executed, and is forgotten by now.
+      calls[id]?.isUncertain = true
       finish(id, .timedOut, into: &effects)
     case .sessionExpired where call.isCommand:
       sessionEnded(for: call)
@@ -155,6 +159,7 @@ extension ClientMachine {
     from index: Int,
     now: Instant
   ) {
+    if failure.code.execution == .unknown { calls[id]?.isUncertain = true }
     if failure.code == .noQuorum || failure.code == .notLeader {
       let since = calls[id]?.withoutQuorumSince ?? now
       calls[id]?.withoutQuorumSince = since
@@ -188,7 +193,9 @@ extension ClientMachine {
         endpoints[pinned].link == nil, endpoints[pinned].retryAt > call.startedAt
       {
         finish(id, .unreachable, into: &effects)
-      } else if completedRounds >= call.rounds + 2, call.sentOn == nil {
+      } else if call.sentOn == nil, let rounds = settings.unreachableRounds,
+        completedRounds >= call.rounds + rounds
+      {
         finish(id, .unreachable, into: &effects)
       }
     }
@@ -196,12 +203,10 @@ extension ClientMachine {
 
   func failure(of id: CallID, _ reason: CallFailure.Reason) -> CallFailure {
     let call = calls[id]
-    let sent = (call?.sendCount ?? 0) > 0 && call?.isCommand == true
-    // A node that says it has no leader or quorum did nothing; but an earlier attempt may have.
-    let refusedOnly = reason == .noQuorum && call?.sendCount == 1
+    let isUncertain = call?.isUncertain == true || call?.sentOn != nil
     return CallFailure(
       reason: reason,
-      mayHaveExecuted: sent && !refusedOnly,
+      mayHaveExecuted: isUncertain && call?.isCommand == true,
       endpoints: reports
     )
   }

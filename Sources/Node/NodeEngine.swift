@@ -17,7 +17,7 @@ actor NodeEngine: LoopDriver {
     self.configuration = configuration
     do throws(SystemError) {
       loop = try EventLoop()
-      _ = try loop.start(named: "roost-node", driving: self)
+      try loop.start(named: "roost-node", driving: self)
     } catch {
       throw .system("\(error)")
     }

@@ -15,6 +15,8 @@ public enum NodeExitCode {
   public static let data: Int32 = 65
   /// The address is taken or can't be listened at.
   public static let unavailable: Int32 = 69
+  /// The system refused a thread or a descriptor.
+  public static let system: Int32 = 71
   /// The disk failed under the log.
   public static let inputOutput: Int32 = 74
   /// The configuration can't be followed.

@@ -82,7 +82,7 @@ extension Shell {
     for forward in effects.forwards {
       let kind: FrameKind = forward.isReply ? .forwardReply : .forward
       guard let connection = link(to: forward.ticket.member)?.openConnection else {
-        if !forward.isReply { replica.lostLink(to: forward.ticket.member, into: &effects) }
+        if !forward.isReply { replica.didNotForward(forward.ticket, into: &effects) }
         continue
       }
       connection.stream.append { output in

@@ -31,6 +31,15 @@ package final class EventLoop: SerialExecutor {
     var jobs: [UnownedJob] = []
     /// Set while a wake-up is on its way, so that a burst of jobs costs one.
     var isAwake = false
+    /// Who runs the jobs.
+    var runner = Runner.loop
+  }
+
+  private enum Runner {
+    case loop
+    /// The loop has ended; a job that still comes gets a thread that ends with it.
+    case nobody
+    case lateThread
   }
 
   private static let mailboxToken = UInt64.max
@@ -38,7 +47,7 @@ package final class EventLoop: SerialExecutor {
   private let epoll: Descriptor
   private let wakeUps: Descriptor
   private let mailbox = Mutex(Mailbox())
-  /// The loop's thread while it runs, else 0.
+  /// The thread that runs jobs now, or did so last.
   private let thread = Atomic<UInt>(0)
   private let isEnding = Atomic(false)
 
@@ -52,12 +61,12 @@ package final class EventLoop: SerialExecutor {
     try register(self.wakeUps.number, token: Self.mailboxToken)
   }
 
-  /// Starts the loop's thread; join it to wait for the loop's end.
+  /// Starts the loop's thread, which ends when the driver wants no further turn.
   package func start(
     named name: String,
     driving driver: any LoopDriver
-  ) throws(SystemError) -> Thread {
-    try Thread(named: name) { self.run(driver) }
+  ) throws(SystemError) {
+    try Thread.start(named: name) { self.run(driver) }
   }
 
   /// Watches a descriptor for reading, and for writing if asked.
@@ -128,7 +137,6 @@ package final class EventLoop: SerialExecutor {
 
   private func run(_ driver: any LoopDriver) {
     thread.store(UInt(pthread_self()), ordering: .releasing)
-    defer { thread.store(0, ordering: .releasing) }
     var places = [roost_ready](repeating: roost_ready(), count: 256)
     var ready: [Readiness] = []
     ready.reserveCapacity(256)
@@ -141,8 +149,32 @@ package final class EventLoop: SerialExecutor {
       }
       deadline = next
     }
-    // Jobs that came with the last turn still get their answers.
-    runJobs()
+    runJobsUntilNoneIsLeft()
+  }
+
+  /// Runs what has come, and from then on leaves later jobs to threads of their own.
+  ///
+  /// Calls of an actor whose loop has ended must not wait for ever.
+  private func runJobsUntilNoneIsLeft() {
+    var isDone = false
+    while !isDone {
+      runJobs()
+      isDone = mailbox.withLock { mailbox in
+        if mailbox.jobs.isEmpty { mailbox.runner = .nobody }
+        return mailbox.jobs.isEmpty
+      }
+    }
+  }
+
+  private func startLateThread() {
+    do throws(SystemError) {
+      try Thread.start(named: "roost-late") {
+        self.thread.store(UInt(pthread_self()), ordering: .releasing)
+        self.runJobsUntilNoneIsLeft()
+      }
+    } catch {
+      preconditionFailure("a process can start one thread more: \(error)")
+    }
   }
 
   private func wait(
@@ -205,12 +237,14 @@ package final class EventLoop: SerialExecutor {
 
   package func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
-    let wakes = mailbox.withLock { mailbox in
+    let (wakes, startsThread) = mailbox.withLock { mailbox in
       mailbox.jobs.append(job)
+      let startsThread = mailbox.runner == .nobody
+      if startsThread { mailbox.runner = .lateThread }
       defer { mailbox.isAwake = true }
-      return !mailbox.isAwake
+      return (!mailbox.isAwake, startsThread)
     }
-    if wakes { signalWakeUp() }
+    if startsThread { startLateThread() } else if wakes { signalWakeUp() }
   }
 
   package func asUnownedSerialExecutor() -> UnownedSerialExecutor {

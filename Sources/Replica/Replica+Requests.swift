@@ -135,6 +135,12 @@ extension Replica {
     answer(.client(client), bytes, into: &effects)
   }
 
+  /// What was to be handed on never left this node.
+  package mutating func didNotForward(_ ticket: ForwardTicket, into effects: inout ReplicaEffects) {
+    guard let client = forwards.take(ticket) else { return }
+    answer(.client(client), Failure(.noQuorum), into: &effects)
+  }
+
   /// The way to a member is lost, and with it the replies to what was handed on over it.
   package mutating func lostLink(to member: NodeID, into effects: inout ReplicaEffects) {
     for client in forwards.takeAll(to: member) {

@@ -174,6 +174,7 @@ struct Target {
     if let timeout = try arguments.seconds(of: "timeout") { configuration.timeout = timeout }
     // A command makes one request: a session would cost it a round trip and a sync.
     configuration.sessionLifetime = nil
+    configuration.failsFast = true
     self.configuration = configuration
   }
 

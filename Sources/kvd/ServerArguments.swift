@@ -17,8 +17,8 @@ enum ServerArguments {
       --election MS      how long a follower waits for a leader, at least; default 300
 
     Log lines go to standard error. SIGTERM and SIGINT stop the node cleanly.
-    Exit codes: 0 stopped, 64 wrong usage, 65 data directory damaged or not this node's, 69 address taken, 74 disk failed,
-    78 the configuration makes no sense.
+    Exit codes: 0 stopped, 64 wrong usage, 65 data directory damaged or not this node's, 69 address taken,
+    71 the system refused a thread or descriptor, 74 disk failed, 78 the configuration makes no sense.
     """
 
   /// What the words configure; nil if only help was wanted, and given.
@@ -118,7 +118,7 @@ enum ServerArguments {
     case .configuration: NodeExitCode.configuration
     case .listen: NodeExitCode.unavailable
     case .storage: NodeExitCode.data
-    case .system: 71
+    case .system: NodeExitCode.system
     }
   }
 }

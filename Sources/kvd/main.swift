@@ -7,7 +7,12 @@ internal import RoostNode
 internal import RoostPlatform
 
 Signals.ignoreBrokenPipes()
-Signals.takeOver()
+do throws(SystemError) {
+  try Signals.takeOver()
+} catch {
+  ServerLog.write(.error, "\(error)")
+  Process.exit(NodeExitCode.system)
+}
 
 do throws(NodeError) {
   guard let configuration = try ServerArguments.parse(Array(CommandLine.arguments.dropFirst()))

@@ -1,0 +1,137 @@
+import Foundation
+import RoostClient
+import Testing
+
+/// Real `kvd` processes on unix sockets in a folder of their own, killed and removed at the end.
+final class Servers {
+  let folder: String
+  let count: Int
+  private var processes: [Int: Process] = [:]
+
+  /// Where the programs of this build are.
+  static let programs: String = {
+    let arguments = CommandLine.arguments
+    if let place = arguments.firstIndex(of: "--test-bundle-path"), place + 1 < arguments.count {
+      return URL(fileURLWithPath: arguments[place + 1]).deletingLastPathComponent().path
+    }
+    let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+    return own.deletingLastPathComponent().path
+  }()
+
+  init(_ count: Int) throws {
+    self.count = count
+    // Short, since the path of a unix socket is.
+    folder = "/tmp/roost-\(UUID().uuidString.prefix(8))"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    for node in 1...count { try start(node) }
+  }
+
+  func end() {
+    for process in processes.values where process.isRunning {
+      kill(process.processIdentifier, SIGKILL)
+    }
+    for process in processes.values { process.waitUntilExit() }
+    try? FileManager.default.removeItem(atPath: folder)
+  }
+
+  func endpoint(_ node: Int) -> String { "unix:\(folder)/n\(node)" }
+  var endpoints: [String] { (1...count).map { endpoint($0) } }
+
+  func log(_ node: Int) -> String {
+    (try? String(contentsOfFile: "\(folder)/n\(node).log", encoding: .utf8)) ?? ""
+  }
+
+  func start(_ node: Int) throws {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: Self.programs + "/kvd")
+    let peers = (1...count).map { "\($0)=\(endpoint($0))" }.joined(separator: ",")
+    process.arguments = [
+      "--id", "\(node)", "--cluster", "e2e0", "--peers", peers, "--data", "\(folder)/d\(node)",
+    ]
+    let path = "\(folder)/n\(node).log"
+    if !FileManager.default.fileExists(atPath: path) {
+      _ = FileManager.default.createFile(atPath: path, contents: nil)
+    }
+    let log = try #require(FileHandle(forWritingAtPath: path))
+    try log.seekToEnd()
+    process.standardError = log
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    processes[node] = process
+  }
+
+  /// Ends a process as a crash would, and waits until it is gone.
+  func crash(_ node: Int) {
+    guard let process = processes[node], process.isRunning else { return }
+    kill(process.processIdentifier, SIGKILL)
+    process.waitUntilExit()
+  }
+
+  /// Ends a process politely, and answers its exit code.
+  func stop(_ node: Int) -> Int32? {
+    guard let process = processes[node], process.isRunning else { return nil }
+    process.terminate()
+    process.waitUntilExit()
+    return process.terminationStatus
+  }
+
+  func pause(_ node: Int) { signal(SIGSTOP, to: node) }
+  func resume(_ node: Int) { signal(SIGCONT, to: node) }
+
+  private func signal(_ number: Int32, to node: Int) {
+    guard let process = processes[node], process.isRunning else { return }
+    kill(process.processIdentifier, number)
+  }
+
+  /// A client of all nodes, or of some.
+  func client(of nodes: [Int]? = nil, timeout: Duration = .seconds(30)) throws -> Cluster {
+    var configuration = ClientConfiguration(
+      endpoints: nodes.map { $0.map { endpoint($0) } } ?? endpoints
+    )
+    configuration.timeout = timeout
+    return try Cluster(configuration)
+  }
+
+  /// Waits until some node leads, and answers which.
+  func leader() async throws -> Int {
+    let cluster = try client()
+    for _ in 0..<600 {
+      let states = await cluster.status().compactMap(\.status)
+      let newest = states.map(\.term).max() ?? 0
+      let leaders = states.filter { $0.role == .leader && $0.term == newest }
+      if let leader = leaders.first, states.filter({ $0.leader == leader.id }).count * 2 > count {
+        return Int(leader.id)
+      }
+      try await Task.sleep(for: .milliseconds(50))
+    }
+    throw NoLeader(logs: (1...count).map { log($0) })
+  }
+
+  struct NoLeader: Error {
+    let logs: [String]
+  }
+}
+
+/// Runs `kvctl` and answers what it said.
+struct Kvctl {
+  let code: Int32
+  let output: String
+  let complaint: String
+
+  init(_ arguments: [String], endpoints: [String], input: String? = nil) throws {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: Servers.programs + "/kvctl")
+    process.arguments = ["--endpoints", endpoints.joined(separator: ",")] + arguments
+    let (out, err, inlet) = (Pipe(), Pipe(), Pipe())
+    process.standardOutput = out
+    process.standardError = err
+    process.standardInput = inlet
+    try process.run()
+    inlet.fileHandleForWriting.write(Data((input ?? "").utf8))
+    try inlet.fileHandleForWriting.close()
+    output = String(decoding: out.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    complaint = String(decoding: err.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    code = process.terminationStatus
+  }
+}
