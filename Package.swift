@@ -91,7 +91,7 @@ let package = Package(
     // Programs: arguments in, exit code out.
     program("kvd", "Node"),
     program("kvctl", "Client"),
-    program("kvsim", "Simulation"),
+    program("kvsim", "Raft", "Simulation"),
 
     // Tests: one folder a module, and those that hold the whole.
     .target(
@@ -106,7 +106,7 @@ let package = Package(
     tests("Journal", "Journal", "Raft", "Simulation", "Wire"),
     tests("Replica", "Raft", "Replica", "StateMachine", "Wire"),
     tests("ClientCore", "ClientCore", "Wire"),
-    tests("Simulation", "Simulation", "Wire"),
+    tests("Simulation", "Raft", "Simulation", "Wire"),
     tests("Platform", "Platform"),
     tests("Node", "Client", "Node", "Platform", "Wire"),
     tests("Recipes", "Client", "Node", "Recipes"),

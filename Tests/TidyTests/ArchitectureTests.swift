@@ -26,7 +26,7 @@ import Testing
     "Recipes": ["RoostClient"],
     "kvd": ["RoostNode", "RoostPlatform"],
     "kvctl": ["RoostClient", "RoostPlatform", "RoostWire"],
-    "kvsim": ["Glibc", "RoostSimulation"],
+    "kvsim": ["Glibc", "RoostRaft", "RoostSimulation"],
   ]
 
   /// Modules that are a function of their inputs alone.
