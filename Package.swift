@@ -17,7 +17,9 @@ let strict: [SwiftSetting] = [
 ]
 
 /// A module lies in `Sources/Raft` and is imported as `RoostRaft`, so that an app that embeds a
-/// node never sees two modules of one name. Programs, which nobody imports, keep theirs.
+/// node never sees two modules of one name.
+///
+/// Programs, which nobody imports, keep theirs.
 func prefixed(_ names: [String]) -> [Target.Dependency] {
   names.map { .target(name: $0.first?.isUppercase == true ? "Roost" + $0 : $0) }
 }

@@ -202,6 +202,11 @@ choose_ports() {
 
 start() {
   local asked=${1:-} n pid running=0
+  if ! load; then
+    size=${asked:-3}
+    case $size in *[!0-9]* | '') die "'$size' is not a number of nodes" "$program start 3" 2 ;; esac
+    ((size >= 1 && size <= 9)) || die "$size nodes are not possible" "choose 1 to 9; 3 or 5 are usual" 2
+  fi
   mkdir -p "$state" || die "can't create $state"
   build
   if load; then
@@ -211,9 +216,6 @@ start() {
     for ((n = 1; n <= size; n++)); do pid_of "$n" >/dev/null && running=$((running + 1)); done
     ((running == size)) && printf 'cluster %s is already running\n' "'$name'"
   else
-    size=${asked:-3}
-    case $size in *[!0-9]* | '') die "'$size' is not a number of nodes" "$program start 3" 2 ;; esac
-    ((size >= 1 && size <= 9)) || die "$size nodes are not possible" "choose 1 to 9; 3 or 5 are usual" 2
     choose_ports "${port:-7401}"
     cluster=$(printf '%04x%04x%04x%04x' $((RANDOM * 2 + 1)) $RANDOM $RANDOM $((EPOCHSECONDS % 65536)))
     printf '%s %s %s\n' "$size" "$first" "$cluster" >"$state/cluster"

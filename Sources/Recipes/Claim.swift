@@ -15,9 +15,10 @@ public struct Claim: Sendable {
     self.cluster = cluster
   }
 
-  /// Claims the name for `owner`, and answers whose it is: `owner`'s, or that of whoever came first.
+  /// Claims the name for `owner`.
   ///
   /// - Parameter owner: A mark that no other claimant uses, such as a host name with a process number.
+  /// - Returns: Whose the name is: `owner`'s, or that of whoever came first.
   /// - Throws: ``ClientError``; the call may be repeated with the same mark whatever was thrown.
   public func make(for owner: [UInt8]) async throws(ClientError) -> [UInt8] {
     while true {

@@ -1,0 +1,79 @@
+import Foundation
+import RoostWire
+import Testing
+
+/// The examples of Docs/PROTOCOL.md are what this code writes, byte for byte.
+@Suite struct ProtocolPageTests {
+  /// The bytes of the example that a line `<!-- example NAME -->` announces.
+  private static func example(_ name: String) throws -> [UInt8] {
+    let root = URL(fileURLWithPath: #filePath)
+      .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    let page = try String(
+      contentsOf: root.appendingPathComponent("Docs/PROTOCOL.md"),
+      encoding: .utf8
+    )
+    let parts = page.components(separatedBy: "<!-- example \(name) -->\n```\n")
+    let body = try #require(parts.count == 2 ? parts[1] : nil, "the page has the example \(name)")
+    let hex = body.prefix(while: { $0 != "`" })
+    return hex.split(whereSeparator: \.isWhitespace).compactMap { UInt8($0, radix: 16) }
+  }
+
+  private static func frame(
+    _ kind: FrameKind,
+    _ correlation: UInt64,
+    _ body: [UInt8]
+  ) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.appendFrame(kind, correlation: correlation) { $0 += body }
+    return bytes
+  }
+
+  private static let put = Request(
+    .oneShot(
+      OneShotID(high: 0x0102_0304_0506_0708, low: 0x1112_1314_1516_1718),
+      expiry: ClusterTime(60_000_000_000)
+    ),
+    .operation(.put(Put(key: Array("greeting".utf8), value: Array("hello".utf8))))
+  )
+
+  private static var written: [UInt8] {
+    Reply.written(Written(revision: Revision(7), version: 1)).encoded()
+  }
+
+  private static let helloReply = HelloReply(
+    verdict: .accepted,
+    cluster: ClusterID(0x00C1_0000_0000_0001),
+    node: NodeID(2),
+    leader: NodeID(1),
+    clusterTime: ClusterTime(15_000_000_000)
+  )
+
+  private static var query: [UInt8] {
+    var body = [ReadLevel.linearizable.rawValue]
+    Query.get(Get(key: Array("greeting".utf8))).encode(into: &body)
+    return body
+  }
+
+  private static var examples: [String: [UInt8]] {
+    [
+      "client hello": Hello(role: .client, cluster: .zero).encoded(),
+      "hello reply": helloReply.encoded(),
+      "put request": frame(.request, 1, put.encoded()),
+      "put reply": frame(.reply, 1, written),
+      "get query": frame(.query, 2, query),
+      "status": frame(.status, 3, []),
+      "no leader": frame(.reply, 4, Failure(.noQuorum, detail: 1_500_000_000).encoded()),
+    ]
+  }
+
+  @Test(arguments: examples.keys.sorted())
+  func theExampleIsWhatIsSent(name: String) throws {
+    let bytes = try #require(Self.examples[name])
+    let onPage = try Self.example(name)
+    let hex = bytes.map { String(format: "%02x", $0) }
+    let rows = stride(from: 0, to: hex.count, by: 16).map {
+      hex[$0..<min($0 + 16, hex.count)].joined(separator: " ")
+    }
+    #expect(onPage == bytes, "\(name) should read:\n\(rows.joined(separator: "\n"))")
+  }
+}
