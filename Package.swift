@@ -46,11 +46,12 @@ func program(_ name: String, _ uses: String...) -> Target {
   )
 }
 
-func tests(_ name: String, _ uses: String...) -> Target {
+func tests(_ name: String, _ uses: String..., exclude: [String] = []) -> Target {
   .testTarget(
     name: name + "Tests",
     dependencies: prefixed(uses) + [.target(name: "TestSupport")],
     path: "Tests/" + name + "Tests",
+    exclude: exclude,
     swiftSettings: strict
   )
 }
@@ -103,7 +104,7 @@ let package = Package(
       swiftSettings: strict
     ),
     tests("Wire", "Wire"),
-    tests("Raft", "Raft", "Wire"),
+    tests("Raft", "Raft", "Wire", exclude: ["Scenarios"]),
     tests("StateMachine", "StateMachine", "Wire"),
     tests("Journal", "Journal", "Raft", "Simulation", "Wire"),
     tests("Replica", "Raft", "Replica", "StateMachine", "Wire"),

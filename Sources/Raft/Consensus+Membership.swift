@@ -130,13 +130,13 @@ extension Consensus {
     return tally.isMajority
   }
 
-  /// Whether the member has answered a recent quorum round.
+  /// Whether the member has answered anything lately.
   func isAlive(_ member: NodeID, _ now: Instant) -> Bool {
     if member == id { return true }
-    guard let leadership, let slot = leadership.slot(of: member) else { return false }
-    let heardAt = Instant(nanoseconds: leadership.progress[slot].confirmedRound)
-    return heardAt.nanoseconds > 0
-      && now < heardAt.advanced(by: settings.electionTimeout.upperBound)
+    guard let leadership, let slot = leadership.slot(of: member),
+      let heardAt = leadership.progress[slot].heardAt
+    else { return false }
+    return now < heardAt.advanced(by: settings.electionTimeout.upperBound)
   }
 
   @discardableResult

@@ -101,6 +101,7 @@ extension Consensus {
     guard acceptance.match <= acceptance.received, acceptance.received <= log.lastIndex else {
       return
     }
+    leadership?.progress[slot].heardAt = now
     confirm(acceptance.round, by: slot)
     let hadMatch = leadership?.progress[slot].match ?? .zero
     leadership?.progress[slot].didMatch(acceptance.match)
@@ -152,6 +153,7 @@ extension Consensus {
     else {
       return
     }
+    leadership?.progress[slot].heardAt = now
     switch progress.mode {
     case .probe: guard rejection.previous == progress.next.previous else { return }
     case .replicate: guard rejection.previous > progress.match else { return }
@@ -309,8 +311,7 @@ extension Consensus {
         byteCountBehind: log.byteCount(after: progress.match),
         byteCountInFlight: progress.byteCountInFlight,
         isReceivingSnapshot: progress.mode == .snapshot,
-        heardAt: progress.confirmedRound == 0 || progress.id == id
-          ? nil : Instant(nanoseconds: progress.confirmedRound)
+        heardAt: progress.heardAt
       )
     }
   }

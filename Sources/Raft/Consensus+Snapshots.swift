@@ -67,6 +67,7 @@ extension Consensus {
     guard let slot = leadership?.slot(of: follower), let progress = leadership?.progress[slot],
       let transfer = progress.transfer
     else { return }
+    leadership?.progress[slot].heardAt = now
     let snapshot = transfer.snapshot
     guard receipt.index == snapshot.mark.index, receipt.checksum == snapshot.checksum,
       receipt.byteCount <= snapshot.byteCount, receipt.byteCount != transfer.received

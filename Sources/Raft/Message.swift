@@ -53,12 +53,23 @@ package struct PreVoteRequest: Hashable, Sendable {
   package let last: LogPosition
   /// Names this attempt, so that an answer to an earlier one is not counted.
   package let round: UInt64
+
+  package init(proposed: Term, last: LogPosition, round: UInt64) {
+    self.proposed = proposed
+    self.last = last
+    self.round = round
+  }
 }
 
 package struct VoteRequest: Hashable, Sendable {
   package let last: LogPosition
   /// The leader itself asked for this campaign, so loyalty to it is no reason to refuse.
   package let isTransfer: Bool
+
+  package init(last: LogPosition, isTransfer: Bool) {
+    self.last = last
+    self.isTransfer = isTransfer
+  }
 }
 
 package struct AppendRequest: Hashable, Sendable {
@@ -82,6 +93,12 @@ package struct Heartbeat: Hashable, Sendable {
   package let round: UInt64
   /// What the leader's cluster time is, so that a successor goes on from there.
   package let time: ClusterTime
+
+  package init(commit: LogIndex, round: UInt64, time: ClusterTime) {
+    self.commit = commit
+    self.round = round
+    self.time = time
+  }
 }
 
 package struct Acceptance: Hashable, Sendable {
@@ -93,6 +110,12 @@ package struct Acceptance: Hashable, Sendable {
   package let received: LogIndex
   /// The newest quorum round of this term that it has seen.
   package let round: UInt64
+
+  package init(match: LogIndex, received: LogIndex, round: UInt64) {
+    self.match = match
+    self.received = received
+    self.round = round
+  }
 }
 
 package struct Rejection: Hashable, Sendable {
@@ -100,12 +123,22 @@ package struct Rejection: Hashable, Sendable {
   package let previous: LogIndex
   /// The last place where the logs may agree.
   package let hint: LogPosition
+
+  package init(previous: LogIndex, hint: LogPosition) {
+    self.previous = previous
+    self.hint = hint
+  }
 }
 
 /// Names a follower's question for a read index: which start of the node asks, and how often it did.
 package struct ReadTicket: Hashable, Sendable {
   package let boot: UInt64
   package let sequence: UInt64
+
+  package init(boot: UInt64, sequence: UInt64) {
+    self.boot = boot
+    self.sequence = sequence
+  }
 }
 
 package struct SnapshotChunk: Hashable, Sendable {
@@ -129,6 +162,12 @@ package struct SnapshotReceipt: Hashable, Sendable {
   package let checksum: UInt64
   /// How many bytes the follower has.
   package let byteCount: UInt64
+
+  package init(index: LogIndex, checksum: UInt64, byteCount: UInt64) {
+    self.index = index
+    self.checksum = checksum
+    self.byteCount = byteCount
+  }
 }
 
 /// A message and whom it is for.

@@ -23,6 +23,8 @@ struct Progress: Hashable, Sendable {
   private(set) var byteCountInFlight = 0
   /// The newest quorum round that the member has answered.
   var confirmedRound: UInt64 = 0
+  /// When it last answered anything, as a leader judges who lives; nothing safe hangs on it.
+  var heardAt: Instant?
   var announcedCommit: LogIndex = .zero
   var transfer: SnapshotTransfer?
   var catchUp: CatchUp?
@@ -132,6 +134,6 @@ package struct MemberStatus: Hashable, Sendable {
   package let byteCountBehind: Int
   package let byteCountInFlight: Int
   package let isReceivingSnapshot: Bool
-  /// When the newest quorum round that it answered was sent.
+  /// When it last answered.
   package let heardAt: Instant?
 }

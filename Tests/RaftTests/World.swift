@@ -34,6 +34,7 @@ struct World {
     var mark: SnapshotMark
     var entries: [Entry] = []
     var snapshot: SnapshotDescriptor?
+    var promised = LogPosition.start
 
     init(incarnation: Incarnation, mark: SnapshotMark) {
       self.incarnation = incarnation
@@ -62,7 +63,8 @@ struct World {
         hardState: hardState,
         mark: mark,
         entries: entries,
-        snapshot: snapshot
+        snapshot: snapshot,
+        promised: promised
       )
     }
   }
@@ -164,20 +166,29 @@ struct World {
     act(id) { $0.didPersist(through: write.ticket, now: now, into: &$1) }
   }
 
-  mutating func crash(_ id: NodeID) {
+  /// What a crash leaves of the writes that were under way.
+  enum Remains {
+    case nothing, anything
+  }
+
+  mutating func crash(_ id: NodeID, keeping remains: Remains = .anything) {
     guard let slot = slot(id), nodes[slot].core != nil else { return }
     nodes[slot].core = nil
-    // Some of what was under way reached the disk.
-    for write in nodes[slot].writes {
+    if remains == .anything { performSome(of: nodes[slot].writes, on: slot) }
+    nodes[slot].writes = []
+    judge.forgetReads(of: id)
+  }
+
+  /// The first writes in full, and perhaps a part of the next.
+  private mutating func performSome(of writes: [Write], on slot: Int) {
+    for write in writes {
       guard random.chance(1, in: 2) else {
         let count = random.below(UInt64(write.entries.count) + 1)
         if random.chance(1, in: 2) { nodes[slot].disk.perform(write, entryCount: Int(count)) }
-        break
+        return
       }
       nodes[slot].disk.perform(write)
     }
-    nodes[slot].writes = []
-    judge.forgetReads(of: id)
   }
 
   mutating func restart(_ id: NodeID) {
