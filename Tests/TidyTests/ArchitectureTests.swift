@@ -27,6 +27,7 @@ import Testing
     "kvd": ["RoostNode", "RoostPlatform"],
     "kvctl": ["RoostClient", "RoostPlatform", "RoostWire"],
     "kvsim": ["Glibc", "RoostRaft", "RoostSimulation"],
+    "kvbench": ["Glibc", "RoostStateMachine", "RoostWire"],
   ]
 
   /// Modules that are a function of their inputs alone.

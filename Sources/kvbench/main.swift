@@ -1,0 +1,11 @@
+// kvbench: what single parts cost, without a cluster.
+//
+// Owns loads that drive one module as hard as it goes, and the clock that reads what it took. It leaves to others
+// whole nodes and clusters, which `cluster.sh` and `kvctl` put under load.
+
+let words = CommandLine.arguments.dropFirst()
+switch words.first {
+case "state": StateBenchmark(keys: words.dropFirst().first.flatMap { Int($0) } ?? 1_000_000).run()
+default:
+  print("usage: kvbench state [KEYS]     the state machine: commands, reads, copies, snapshots")
+}
