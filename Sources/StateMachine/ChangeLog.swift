@@ -16,8 +16,8 @@ struct Change: Sendable {
 /// the version before. So an overwritten value is kept by one reference, and forgetting is taking changes
 /// from the front. Kept in pieces of which the older are shared with copies.
 struct ChangeLog: Sendable {
-  private static var chunkBits: UInt64 { 6 }
-  private static var chunkMask: UInt64 { 63 }
+  private static var chunkBits: UInt64 { 9 }
+  private static var chunkMask: UInt64 { 511 }
 
   /// All are full but the last; those before the one that holds `first` are empty already.
   private var chunks: [[Change]] = []

@@ -3,8 +3,8 @@
 /// A plain array of a million elements would be copied whole at the first write after a snapshot was
 /// taken, and the node would stand still meanwhile.
 struct ChunkedArray<Element: Sendable>: Sendable {
-  private static var chunkBits: Int { 6 }
-  private static var chunkMask: Int { 63 }
+  private static var chunkBits: Int { 8 }
+  private static var chunkMask: Int { 255 }
 
   private var chunks: [[Element]] = []
   private(set) var count = 0
