@@ -60,9 +60,13 @@ final class StateBenchmark {
   private func openSession() {
     var payload: [UInt8] = []
     let identity = RequestIdentity.oneShot(
-      OneShotID(high: 1, low: 1), expiry: ClusterTime(time + 1_000_000_000))
+      OneShotID(high: 1, low: 1),
+      expiry: ClusterTime(time + 1_000_000_000)
+    )
     RequestBatch.append(
-      Request(identity, .openSession(OpenSession(ttl: 86_400_000))), to: &payload)
+      Request(identity, .openSession(OpenSession(ttl: 86_400_000))),
+      to: &payload
+    )
     apply(payload)
     let reply = try? Reply(decodingAll: output.replyBytes)
     if case .sessionOpened(let opened) = reply { session = opened.session }
@@ -72,7 +76,10 @@ final class StateBenchmark {
     sequence += 1
     let acked = sequence > 256 ? sequence - 256 : 1
     let identity = RequestIdentity.session(
-      session, SequenceNumber(sequence), firstIncomplete: SequenceNumber(acked))
+      session,
+      SequenceNumber(sequence),
+      firstIncomplete: SequenceNumber(acked)
+    )
     RequestBatch.append(Request(identity, command), to: &payload)
   }
 

@@ -30,12 +30,14 @@ struct RandomWorkload {
     }
     if tokens.count > 8 { tokens.removeFirst() }
     if leases.count > 8 { leases.removeFirst() }
-    if sessions.count > 6 { sessions.removeFirst() }
+    if sessions.count > 4 { sessions.removeFirst() }
   }
 
   mutating func batch() -> [Request] {
     if random.chance(1, in: 3) { time += random.below(300_000_000) }
-    return (0..<random.below(4)).map { _ in request() }
+    // Now and then a crowd, so that limits are met.
+    let most: UInt64 = random.chance(1, in: 30) ? 30 : 4
+    return (0..<random.below(most)).map { _ in request() }
   }
 
   mutating func request() -> Request {
@@ -60,7 +62,7 @@ struct RandomWorkload {
     sequences[session] = max(sequence, sequences[session, default: 0])
     var acked = acknowledged[session, default: 1]
     if random.chance(1, in: 3) {
-      acked = min(acked + random.below(4), sequence)
+      acked = min(acked + random.below(8), sequence)
       acknowledged[session] = acked
     }
     acked = min(acked, sequence)
@@ -71,10 +73,10 @@ struct RandomWorkload {
   }
 
   private mutating func oneShot() -> Request {
-    let expiry = time + random.below(2_000_000_000)
+    let expiry = time + random.below(1_600_000_000)
     let id = OneShotID(high: random.below(2), low: random.next())
-    let opens = sessions.count < 2 || random.chance(1, in: 3)
-    let ttl = 50 + random.below(3000)
+    let opens = sessions.count < 2 || random.chance(1, in: 4)
+    let ttl = random.chance(1, in: 4) ? 50 + random.below(3000) : 5000 + random.below(60_000)
     return Request(
       .oneShot(id, expiry: ClusterTime(expiry)),
       opens ? .openSession(OpenSession(ttl: ttl, label: [1, 2])) : command()
@@ -90,7 +92,7 @@ struct RandomWorkload {
     switch random.below(4) {
     case 0: Array(String(Int64(bitPattern: random.next()) >> 50).utf8)
     case 1: []
-    case 2: (0..<random.below(40)).map { UInt8($0) }
+    case 2: (0..<random.below(random.chance(1, in: 4) ? 200 : 40)).map { UInt8($0) }
     default: [UInt8(random.below(3))]
     }
   }
@@ -104,9 +106,13 @@ struct RandomWorkload {
     }
   }
 
-  private mutating func token() -> UInt64 { tokens[Int(random.below(UInt64(tokens.count)))] }
+  private mutating func token() -> UInt64 {
+    let newest = min(tokens.count, random.chance(1, in: 3) ? 8 : 2)
+    return tokens[tokens.count - 1 - Int(random.below(UInt64(newest)))]
+  }
+
   private mutating func lease() -> UInt64 { leases[Int(random.below(UInt64(leases.count)))] }
-  private mutating func lockName() -> [UInt8] { [UInt8(76 + random.below(4))] }
+  private mutating func lockName() -> [UInt8] { [UInt8(76 + random.below(3))] }
   private mutating func aRevision() -> Revision { Revision(random.below(revision + 3)) }
 
   private mutating func lockGuard() -> LockGuard { LockGuard(lock: lockName(), token: token()) }
@@ -150,7 +156,9 @@ struct RandomWorkload {
           limit: limit
         )
       )
-    case 6, 7: return .update(Update(key: key(), change(), options: options()))
+    case 6, 7:
+      let key = random.chance(1, in: 2) ? [110] : key()
+      return .update(Update(key: key, change(), options: options()))
     case 8: return .get(get())
     case 9: return .range(rangeQuery())
     default: return .transaction(transaction(depth: depth - 1))
@@ -162,7 +170,7 @@ struct RandomWorkload {
     case 0: .add(Int64(bitPattern: random.next()) >> random.below(60))
     case 1: .min(Int64(random.below(100)) - 50)
     case 2: .max(Int64(random.below(100)) - 50)
-    case 3: .append(value())
+    case 3: random.chance(1, in: 4) ? .append(value()) : .max(.max - 5)
     default: .add(1)
     }
   }
@@ -231,7 +239,7 @@ struct RandomWorkload {
           sequence: SequenceNumber(1 + random.below(40))
         )
       )
-    default: return random.chance(1, in: 3) ? .closeSession : .keepAlive
+    default: return random.chance(1, in: 8) ? .closeSession : .keepAlive
     }
   }
 

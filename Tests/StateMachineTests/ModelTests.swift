@@ -1,0 +1,87 @@
+@testable import RoostStateMachine
+import RoostWire
+import Testing
+
+/// The state machine against the model, on everything that can be seen of them.
+@Suite struct ModelTests {
+  /// Small enough that every limit is met, but for those whose steps the model does not count.
+  static var limits: StateLimits {
+    var limits = StateLimits.tiny
+    limits.clearingSteps = 10_000
+    limits.operations = 40
+    limits.historyRevisions = 25
+    return limits
+  }
+
+  /// How many entries a seed applies; by command far more: `ROOST_STEPS=100000`.
+  static let steps = Environment.number("ROOST_STEPS") ?? 250
+  static let seeds = UInt64(1)...UInt64(Environment.number("ROOST_SEEDS") ?? 10)
+
+  @Test(arguments: seeds)
+  func everyAnswerIsTheModels(seed: UInt64) throws {
+    var workload = RandomWorkload(seed: seed)
+    let limits = seed % 3 == 0 ? StateLimits() : Self.limits
+    var driver = Driver(limits: limits)
+    var model = Model(limits: limits)
+    for step in 0..<Self.steps {
+      let batch = workload.batch()
+      driver.time = workload.time
+      let replies = try driver.apply(batch)
+      let expected = model.apply(batch, time: workload.time, hints: replies)
+      for (index, pair) in zip(replies, expected).enumerated() where pair.0 != pair.1 {
+        Issue.record("step \(step): \(batch[index])\n  is \(pair.0)\n  not \(pair.1)")
+        return
+      }
+      try compareRest(driver, model, step: step)
+      for reply in replies { workload.learn(reply) }
+      let query = workload.query()
+      let answer = try driver.read(query)
+      try #require(answer == model.answer(query), "step \(step): \(query)")
+      if workload.random.chance(1, in: 60) {
+        driver.state = try ReplicatedState(chunks: driver.state.snapshotChunks())
+      }
+    }
+  }
+
+  private func compareRest(_ driver: Driver, _ model: Model, step: Int) throws {
+    try #require(driver.state.revision.rawValue == model.revision, "step \(step)")
+    try #require(driver.state.oldestRevision.rawValue == model.oldest, "step \(step)")
+    let events = try driver.output.events.map { event in
+      try Event(decodingAll: Array(driver.output.eventBytes[event.bytes]))
+    }
+    try #require(events == model.events.map { $0.event }, "step \(step)")
+    let addressees = driver.output.events.map { [$0.session.rawValue, $0.sequence.rawValue] }
+    try #require(addressees == model.events.map { [$0.session, $0.sequence] }, "step \(step)")
+    try #require(driver.state.nextDeadline?.rawValue == model.nextDeadline, "step \(step)")
+    try #require(driver.state.stateHash == model.stateHash, "step \(step)")
+  }
+
+  /// A workload that never meets a rule proves nothing about it.
+  @Test func theWorkloadMeetsNearlyEveryRule() throws {
+    var codes: [ErrorCode: Int] = [:]
+    var kinds: [UInt8: Int] = [:]
+    for seed in UInt64(1)...12 {
+      var workload = RandomWorkload(seed: seed)
+      var driver = Driver(limits: Self.limits)
+      for _ in 0..<500 {
+        driver.time = workload.time
+        for reply in try driver.apply(workload.batch()) {
+          workload.learn(reply)
+          if case .failure(let failure) = reply {
+            codes[failure.code, default: 0] += 1
+          } else {
+            kinds[reply.encoded()[2], default: 0] += 1
+          }
+        }
+      }
+    }
+    let missed = ErrorCode.allCases.filter { $0.rawValue < 100 && codes[$0] == nil }
+    let elsewhere: [ErrorCode] = [
+      .malformed, .unsupported, .tooLarge, .barred, .notAuthorised, .nestedTooDeep,
+      .lockTimedOut, .lockCancelled, .lockForced, .tooManyOperations,
+    ]
+    #expect(missed.allSatisfy { elsewhere.contains($0) }, "\(missed)")
+    #expect(Set(0...11).subtracting(kinds.keys).isEmpty, "\(kinds)")
+    print(codes.sorted { $0.key.rawValue < $1.key.rawValue }.map { "\($0.key) \($0.value)" }, kinds)
+  }
+}
