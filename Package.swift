@@ -112,7 +112,7 @@ let package = Package(
     tests("ClientCore", "ClientCore", "Wire"),
     tests("Simulation", "Raft", "Simulation", "Wire"),
     tests("Platform", "Platform"),
-    tests("Node", "Client", "Node", "Platform", "Wire"),
+    tests("Node", "Client", "Journal", "Node", "Platform", "Raft", "Wire"),
     tests("Recipes", "Client", "Node", "Recipes"),
     tests("EndToEnd", "Client", "Node", "kvctl", "kvd"),
     tests("Tidy"),

@@ -1,24 +1,51 @@
 package import RoostJournal
 internal import RoostPlatform
+internal import Synchronization
 
 /// A journal's disk over the files of a directory, which it keeps locked for as long as it lives.
+///
+/// The log is written past the page cache through io_uring where the kernel and the file system permit
+/// it; else by write and fdatasync on a thread of its own. Everything else is done by a second thread,
+/// one operation of each piece of work in turn. Neither ever makes the caller wait.
 package final class FileDisk: Disk {
+  /// How the log gets onto the disk.
+  package enum BackEnd: Equatable, Sendable {
+    case ring
+    /// The reason says why not the ring.
+    case thread(reason: String)
+  }
+
   private let files: DataFiles
-  private let signal: Signal
-  private var completions: [DiskCompletion] = []
+  private let completions: Completions
+  private let background: Worker
+  private let log: any LogWriter
+  /// How the log gets onto the disk.
+  package let backEnd: BackEnd
 
   /// Opens, and if need be makes, a data directory, and locks it.
-  package init(at path: String) throws(DiskError) {
+  package init(at path: String, ring: Bool = true) throws(DiskError) {
     files = try DataFiles(at: path)
     do throws(SystemError) {
-      signal = try Signal()
+      completions = try Completions()
+      background = try Worker(named: "journal-files")
+      if !ring {
+        backEnd = .thread(reason: "as configured")
+      } else if let refusal = RingWriter.refusal(in: files) {
+        backEnd = .thread(reason: refusal)
+      } else {
+        backEnd = .ring
+      }
+      log =
+        backEnd == .ring
+        ? try RingWriter(files: files, completions: completions)
+        : try ThreadWriter(files: files, completions: completions)
     } catch {
       throw DiskError("open", path, error)
     }
   }
 
   /// Readable while ``takeCompletions()`` has something to tell.
-  package var notificationDescriptor: Int32 { signal.descriptor }
+  package var notificationDescriptor: Int32 { completions.descriptor }
 
   package func list() throws(DiskError) -> [String] {
     do throws(SystemError) {
@@ -53,38 +80,64 @@ package final class FileDisk: Disk {
   }
 
   package func submit(_ work: any DiskWork, number: UInt64) {
-    complete(number) { () throws(DiskError) in
-      var work = work
-      while let operation = work.next() { try files.perform(operation) }
-    }
+    FileDisk.go(on: work, number: number, on: background, files: files, into: completions)
   }
 
-  package func write(_ buffer: DiskBuffer, to name: String, at offset: Int, number: UInt64) {
-    complete(number) { () throws(DiskError) in
-      do throws(SystemError) {
-        let file = try files.open(name, for: .writing)
-        // SAFETY: the buffer outlives the call.
-        try unsafe file.write(buffer.unsafeBytes, at: offset)
-        try file.sync()
+  /// Performs one operation, and lines up for the next one behind whatever else waits.
+  private static func go(
+    on work: any DiskWork,
+    number: UInt64,
+    on worker: Worker,
+    files: DataFiles,
+    into completions: Completions
+  ) {
+    worker.perform { [weak worker] in
+      var work = work
+      do throws(DiskError) {
+        guard let operation = work.next() else {
+          return completions.add(DiskCompletion(number: number, work: work, error: nil))
+        }
+        try files.perform(operation)
+        guard let worker else { return }
+        go(on: work, number: number, on: worker, files: files, into: completions)
       } catch {
-        throw DiskError("write", name, error)
+        completions.add(DiskCompletion(number: number, work: work, error: error))
       }
     }
   }
 
-  package func takeCompletions() -> [DiskCompletion] {
-    signal.clear()
-    defer { completions.removeAll() }
-    return completions
+  package func write(_ buffer: DiskBuffer, to name: String, at offset: Int, number: UInt64) {
+    log.write(buffer, to: name, at: offset, number: number)
   }
 
-  private func complete(_ number: UInt64, _ body: () throws(DiskError) -> Void) {
-    do throws(DiskError) {
-      try body()
-      completions.append(DiskCompletion(number: number, error: nil))
-    } catch {
-      completions.append(DiskCompletion(number: number, error: error))
-    }
+  package func takeCompletions() -> [DiskCompletion] {
+    completions.clearSignal()
+    let others = completions.take()
+    for completion in others { log.forget(completion.number) }
+    return log.takeCompletions() + others
+  }
+}
+
+/// What threads have done, until the disk's owner takes it.
+final class Completions: Sendable {
+  private let list = Mutex<[DiskCompletion]>([])
+  let signal: Signal
+
+  init() throws(SystemError) { signal = try Signal() }
+
+  var descriptor: Int32 { signal.descriptor }
+
+  func add(_ completion: DiskCompletion) {
+    list.withLock { $0.append(completion) }
     signal.raise()
+  }
+
+  func clearSignal() { signal.clear() }
+
+  func take() -> [DiskCompletion] {
+    list.withLock { list in
+      defer { list.removeAll() }
+      return list
+    }
   }
 }

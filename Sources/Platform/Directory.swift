@@ -92,4 +92,9 @@ extension SystemError {
   package var isForbidden: Bool { errno == EACCES || errno == EPERM }
   package var isLocked: Bool { errno == EWOULDBLOCK }
   package var isNotSupported: Bool { errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS }
+
+  /// The number of a device's failure.
+  package static var inputOutput: Int32 { EIO }
+  /// Whether a call with this error number should just be made again.
+  package static func isPassing(_ errno: Int32) -> Bool { errno == EINTR || errno == EAGAIN }
 }

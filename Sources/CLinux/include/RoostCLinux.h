@@ -57,4 +57,35 @@ enum {
 /// Opens a file in a directory, for its owner alone; DIRECT goes past the page cache.
 int roost_open_file(int directory, const char *name, uint32_t flags);
 
+/// An io_uring with its queues mapped; the fields are for IOUring.c alone.
+struct roost_ring {
+  int descriptor;
+  void *queues;
+  size_t queues_size;
+  void *places;
+  size_t places_size;
+  uint32_t *submit_tail;
+  uint32_t *submit_array;
+  uint32_t submit_mask;
+  uint32_t complete_mask;
+  uint32_t *complete_head;
+  uint32_t *complete_tail;
+  void *completions;
+};
+
+/// Makes a ring that signals `eventfd` (-1: nobody) at each completion. It takes nothing before it is enabled.
+int roost_ring_open(struct roost_ring *ring, uint32_t entries, int eventfd);
+
+/// Lets the ring take work; from now on only the calling thread may use it.
+int roost_ring_enable(struct roost_ring *ring);
+
+/// Starts a write that is on the medium when it completes.
+int roost_ring_write(struct roost_ring *ring, int descriptor, const void *bytes, uint32_t count,
+                     uint64_t offset, uint64_t number);
+
+/// Takes one completion, and waits for one if asked; 1 if there was one, else 0.
+int roost_ring_reap(struct roost_ring *ring, int wait, uint64_t *number, int32_t *result);
+
+void roost_ring_close(struct roost_ring *ring);
+
 #endif

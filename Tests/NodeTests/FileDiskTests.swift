@@ -1,0 +1,93 @@
+import Foundation
+import Glibc
+import RoostJournal
+import RoostNode
+import RoostRaft
+import RoostWire
+import Testing
+
+/// A directory that goes when the test does.
+final class Scratch {
+  let path: String
+
+  init(in parent: String = NSTemporaryDirectory()) throws {
+    path = parent + "/roost-" + UUID().uuidString
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+}
+
+@Suite struct FileDiskTests {
+  static let identity = JournalIdentity(cluster: ClusterID(5), node: NodeID(1))
+  static let settings = JournalSettings(
+    segmentByteCount: 1 << 20,
+    inFlightLimit: 4,
+    groupByteLimit: 1 << 16,
+    payloadLimit: 1 << 16
+  )
+
+  static func entry(_ index: UInt64, byteCount: Int) -> Entry {
+    Entry(
+      term: Term(1),
+      index: LogIndex(index),
+      time: ClusterTime(index),
+      kind: .requests,
+      payload: [UInt8](repeating: UInt8(truncatingIfNeeded: index), count: byteCount)
+    )
+  }
+
+  /// Waits until the disk has something to tell.
+  static func wait(for disk: FileDisk) {
+    var place = pollfd(fd: disk.notificationDescriptor, events: Int16(POLLIN), revents: 0)
+    // SAFETY: one place is given and counted.
+    _ = unsafe poll(&place, 1, 10_000)
+  }
+
+  @Test(arguments: [true, false])
+  func whatIsAcknowledgedIsInTheFiles(ring: Bool) throws {
+    let scratch = try Scratch()
+    let entries = (1...3000).map { Self.entry(UInt64($0), byteCount: $0 % 1500) }
+    do {
+      let disk = try FileDisk(at: scratch.path, ring: ring)
+      if ring, case .thread(let reason) = disk.backEnd { print("no io_uring here: \(reason)") }
+      let (journal, _) = try Journal.open(
+        on: disk, as: Self.identity, incarnation: Incarnation(9), settings: Self.settings)
+      for ticket in 1...300 {
+        let first = (ticket - 1) * 10
+        journal.append(
+          ticket: UInt64(ticket),
+          hardState: HardState(term: Term(1), vote: NodeID(UInt64(ticket))),
+          entries: Array(entries[first..<first + 10])
+        )
+      }
+      var durable: UInt64 = 0
+      while durable < 300 {
+        Self.wait(for: disk)
+        let report = journal.poll()
+        try #require(report.failure == nil)
+        durable = max(durable, report.durable ?? 0)
+      }
+    }
+    let disk = try FileDisk(at: scratch.path, ring: ring)
+    let (_, recovered) = try Journal.open(
+      on: disk, as: Self.identity, incarnation: Incarnation(8), settings: Self.settings)
+    #expect(recovered.entries == entries)
+    #expect(recovered.hardState == HardState(term: Term(1), vote: NodeID(300)))
+    #expect(recovered.incarnation == Incarnation(9))
+    #expect(recovered.findings.isEmpty)
+  }
+
+  @Test func aSecondProcessIsRefused() throws {
+    let scratch = try Scratch()
+    let disk = try FileDisk(at: scratch.path)
+    let error = #expect(throws: DiskError.self) { try FileDisk(at: scratch.path) }
+    #expect(error?.reason == .locked)
+    withExtendedLifetime(disk) {}
+  }
+
+  @Test func aDirectoryThatCannotBeMadeIsSaidSo() throws {
+    let error = #expect(throws: DiskError.self) { try FileDisk(at: "/proc/nowhere/data") }
+    #expect(error?.reason == .missing)
+  }
+}
