@@ -31,8 +31,7 @@ extension Consensus {
     guard merged != .contradiction else { return }
     following?.verify(through: request.last.index)
     let verified = following?.verified ?? .zero
-    let known = has(.commitUnverified) ? request.commit : min(request.commit, verified)
-    commit(through: known, into: &effects)
+    commit(through: request.commit, verified: verified, into: &effects)
 
     // What was just appended is acknowledged when it is on the disk, once for all that a sync covers.
     if merged == .knownAlready || has(.acknowledgeBeforeSync) { sendAcceptance(into: &effects) }
@@ -98,8 +97,18 @@ extension Consensus {
     guard follow(sender, now: now, into: &effects), let following else { return }
     self.following?.round = max(following.round, heartbeat.round)
     heardTime = max(heardTime, heartbeat.time)
-    commit(through: min(heartbeat.commit, following.verified), into: &effects)
+    commit(through: heartbeat.commit, verified: following.verified, into: &effects)
     sendAcceptance(into: &effects)
+  }
+
+  /// Raft Figure 2: what the leader has committed, as far as its log was compared with this one.
+  private mutating func commit(
+    through leaderCommit: LogIndex,
+    verified: LogIndex,
+    into effects: inout Effects
+  ) {
+    let known = has(.commitUnverified) ? leaderCommit : min(leaderCommit, verified)
+    commit(through: known, into: &effects)
   }
 
   /// Moves the commit index, never back and never beyond the log.

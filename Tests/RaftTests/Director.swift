@@ -25,6 +25,10 @@ import RoostWire
 struct Director {
   private var world = World()
   private var priorities: [UInt8] = []
+  #if PLANTED_BUGS
+  /// A mistake in all nodes, to see whether the script would show it.
+  var flaw: Flaw?
+  #endif
 
   mutating func perform(_ line: String) -> [String] {
     var words = line.split(separator: " ").map(String.init)
@@ -77,6 +81,9 @@ struct Director {
     }
     priorities = []
     let mark = SnapshotMark(founding: Membership(founding: members))
+    #if PLANTED_BUGS
+    world.flaw = flaw
+    #endif
     for member in members { world.add(member.id, mark) }
   }
 

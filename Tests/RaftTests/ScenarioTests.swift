@@ -14,4 +14,18 @@ import Testing
     #expect(actual == expected, "\(path): \(Scenario.firstDifference(expected, actual))")
     #expect(!actual.contains("unknown directive"))
   }
+
+  #if PLANTED_BUGS
+  /// No mistake goes unseen by all of the scripts.
+  @Test(arguments: Flaw.allCases)
+  func someScriptShows(_ flaw: Flaw) throws {
+    for path in Scenario.files(in: "Scenarios") {
+      var director = Director()
+      director.flaw = flaw
+      let (expected, actual) = try Scenario(path: path).compare { director.perform($0) }
+      if actual != expected { return }
+    }
+    Issue.record("no script shows \(flaw)")
+  }
+  #endif
 }

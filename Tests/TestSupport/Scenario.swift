@@ -58,8 +58,16 @@ package struct Scenario {
     self.blocks = blocks
   }
 
-  /// Carries out the directives; the answer is the script as it should be and as it is.
+  /// Carries out the directives, and records their answers if that is asked for.
   package func run(_ answer: (String) -> [String]) throws -> (expected: String, actual: String) {
+    let texts = compare(answer)
+    guard ProcessInfo.processInfo.environment["ROOST_REWRITE"] == "1" else { return texts }
+    try texts.actual.write(toFile: path, atomically: true, encoding: .utf8)
+    return (texts.actual, texts.actual)
+  }
+
+  /// Carries out the directives; the answer is the script as it should be and as it is.
+  package func compare(_ answer: (String) -> [String]) -> (expected: String, actual: String) {
     let expected = blocks.map(\.text).joined(separator: "\n\n") + "\n"
     let actual =
       blocks.map { block in
@@ -68,10 +76,6 @@ package struct Scenario {
         if block.answer.isEmpty { block.answer = ["ok"] }
         return block.text
       }.joined(separator: "\n\n") + "\n"
-    if ProcessInfo.processInfo.environment["ROOST_REWRITE"] == "1" {
-      try actual.write(toFile: path, atomically: true, encoding: .utf8)
-      return (actual, actual)
-    }
     return (expected, actual)
   }
 
