@@ -95,7 +95,7 @@ let package = Package(
     program("kvd", "Node"),
     program("kvctl", "Client"),
     program("kvsim", "Raft", "Simulation"),
-    program("kvbench", "StateMachine", "Wire"),
+    program("kvbench", "Journal", "Node", "Platform", "Raft", "StateMachine", "Wire"),
 
     // Tests: one folder a module, and those that hold the whole.
     .target(

@@ -21,6 +21,7 @@ package import RoostWire
       alignment: Self.alignment
     )
     byteCount = 0
+    unsafe storage.initializeMemory(as: UInt8.self, repeating: 0)
   }
 
   deinit { unsafe storage.deallocate() }
@@ -28,12 +29,17 @@ package import RoostWire
   /// The bytes there is room for.
   package var capacity: Int { unsafe storage.count }
 
-  /// Takes the first `byteCount` bytes into use, all of them zero.
+  /// Takes the first `byteCount` bytes into use, with whatever stands there.
   package func reset(byteCount: Int) {
     precondition(byteCount >= 0 && byteCount <= capacity, "a buffer does not grow")
     self.byteCount = byteCount
+  }
+
+  /// Puts zeros from a position to the end.
+  package func clear(from offset: Int) {
+    precondition(offset >= 0 && offset <= byteCount, "bytes are cleared inside the buffer")
     // SAFETY: the precondition keeps the fill within the allocation.
-    unsafe UnsafeMutableRawBufferPointer(rebasing: storage[..<byteCount])
+    unsafe UnsafeMutableRawBufferPointer(rebasing: storage[offset..<byteCount])
       .initializeMemory(as: UInt8.self, repeating: 0)
   }
 
@@ -52,10 +58,14 @@ package import RoostWire
   }
 
   /// Puts an integer at a position, least significant byte first.
-  package func put(littleEndian value: UInt32, at offset: Int) {
-    precondition(offset >= 0 && offset + 4 <= byteCount, "an integer is put inside the buffer")
+  @inline(__always)
+  func put<Value: FixedWidthInteger>(littleEndian value: Value, at offset: Int) {
+    precondition(
+      offset >= 0 && offset + MemoryLayout<Value>.size <= byteCount,
+      "an integer is put inside the buffer"
+    )
     // SAFETY: the precondition keeps the store within the allocation.
-    unsafe storage.storeBytes(of: value.littleEndian, toByteOffset: offset, as: UInt32.self)
+    unsafe storage.storeBytes(of: value.littleEndian, toByteOffset: offset, as: Value.self)
   }
 
   /// The checksum of a range.

@@ -12,6 +12,7 @@ struct GroupWriter {
   private var position: Int
   private var leftInCell: Int
 
+  /// A writer of a group at `start` in a buffer, and at `segmentOffset` in its segment.
   init(buffer: DiskBuffer, start: Int, segmentOffset: Int, place: SegmentPlace) {
     self.buffer = buffer
     self.start = start
@@ -21,16 +22,17 @@ struct GroupWriter {
     leftInCell = GroupHeader.firstByteCount
   }
 
-  /// Fills in the whole group; its range of the buffer is zero before.
-  mutating func write(_ header: GroupHeader, _ records: borrowing [Record]) {
-    var prefix: [UInt8] = []
-    prefix.reserveCapacity(Record.overhead + Entry.overhead)
-    for index in records.indices {
-      prefix.removeAll(keepingCapacity: true)
-      records[index].encodePrefix(into: &prefix)
-      put(prefix.span)
-      if case .entry(let entry) = records[index] { put(entry.payload.span) }
+  /// Fills in the whole group, up to the end of the buffer.
+  mutating func write(
+    _ header: GroupHeader,
+    _ items: borrowing [WaitingWrites.Item],
+    _ range: Range<Int>
+  ) {
+    for index in range {
+      guard case .record(let record) = items[index] else { continue }
+      put(record)
     }
+    buffer.clear(from: position)
     let copy = header.encoded()
     buffer.put(copy.span, at: start + Cell.contentOffset)
     let last = header.cellCount - 1
@@ -46,6 +48,32 @@ struct GroupWriter {
         place: place
       )
     }
+  }
+
+  private mutating func put(_ record: Record) {
+    guard case .entry(let entry) = record else { return put(record.encoded().span) }
+    if leftInCell >= Record.overhead + Entry.overhead {
+      putHead(of: entry)
+    } else {
+      var head: [UInt8] = []
+      record.encodePrefix(into: &head)
+      put(head.span)
+    }
+    put(entry.payload.span)
+  }
+
+  /// The bytes before an entry's payload, in place: entries are many, and arrays for them cost.
+  private mutating func putHead(of entry: Entry) {
+    let byteCount = entry.payload.count
+    buffer.put(littleEndian: Record.entryKind, at: position)
+    buffer.put(littleEndian: UInt32(Entry.overhead + byteCount), at: position + 1)
+    buffer.put(littleEndian: entry.term.rawValue, at: position + 5)
+    buffer.put(littleEndian: entry.index.rawValue, at: position + 13)
+    buffer.put(littleEndian: entry.time.rawValue, at: position + 21)
+    buffer.put(littleEndian: entry.kind.rawValue, at: position + 29)
+    buffer.put(littleEndian: UInt32(byteCount), at: position + 30)
+    position += Record.overhead + Entry.overhead
+    leftInCell -= Record.overhead + Entry.overhead
   }
 
   private mutating func put(_ bytes: borrowing Span<UInt8>) {

@@ -198,7 +198,7 @@ extension Journal {
     while inFlight.count < settings.inFlightLimit, !waiting.isEmpty {
       guard prepareRoom() else { return }
       let before = standing
-      let batch = waiting.take(
+      let batch = waiting.choose(
         byteLimit: min(
           max(settings.groupByteLimit, waiting.firstByteCount),
           GroupHeader.recordCapacity(of: active.room)
@@ -207,6 +207,7 @@ extension Journal {
         terms: &terms
       )
       write(batch, segmentStanding: before)
+      waiting.remove(batch)
     }
     if failure == nil { prepareSpare() }
   }
@@ -236,7 +237,7 @@ extension Journal {
       number: nextGroup,
       durableThrough: durableThrough,
       recordByteCount: batch.byteCount,
-      recordCount: batch.records.count,
+      recordCount: batch.recordCount,
       standing: standing
     )
     let area = active.needsHeader ? SegmentHeader.areaByteCount : 0
@@ -252,7 +253,7 @@ extension Journal {
       segmentOffset: active.offset,
       place: SegmentPlace(identity, segment: active.number)
     )
-    writer.write(header, batch.records)
+    writer.write(header, waiting.items, batch.range)
     inFlight.append(Group(number: nextGroup, buffer: buffer, ticket: batch.ticket))
     let number = BackgroundJobs.number(ofGroup: nextGroup)
     let file = FileName.segment(active.number)

@@ -23,7 +23,7 @@ package struct JournalSettings: Equatable, Sendable {
   package init(
     segmentByteCount: Int = 64 << 20,
     unit: Int = 4096,
-    inFlightLimit: Int = 1,
+    inFlightLimit: Int = 2,
     groupByteLimit: Int = 8 << 20,
     payloadLimit: Int = Entry.payloadLimit
   ) {
@@ -46,6 +46,7 @@ package struct JournalSettings: Equatable, Sendable {
   package static let tiny = JournalSettings(
     segmentByteCount: 16384,
     unit: 512,
+    inFlightLimit: 1,
     groupByteLimit: 2048,
     payloadLimit: 1500
   )

@@ -16,6 +16,7 @@ package enum Record: Equatable, Sendable {
   case reset(after: LogPosition)
 
   static let overhead = 5
+  static let entryKind: UInt8 = 1
   private static let bodyLimit = Entry.overhead + Entry.payloadLimit
 
   /// The length of the encoding.
@@ -31,7 +32,7 @@ package enum Record: Equatable, Sendable {
 
   private var kind: UInt8 {
     switch self {
-    case .entry: 1
+    case .entry: Self.entryKind
     case .truncate: 2
     case .reset: 3
     }

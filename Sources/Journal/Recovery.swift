@@ -19,8 +19,8 @@ import RoostWire
 struct Recovery {
   let disk: any Disk
   let identity: JournalIdentity
-  /// Called with the bytes read and the bytes there are.
-  var progress: (Int, Int) -> Void = { _, _ in }
+  /// Called with the name of each file of the log before it is read.
+  var progress: (String) -> Void = { _ in }
 
   /// The newest good snapshot; the log is needed from there on.
   private(set) var snapshot: StoredSnapshot?
@@ -124,7 +124,7 @@ extension Recovery {
   /// Applies group after group; answers what stands at the end, if it isn't nothing.
   private mutating func follow() throws(JournalError) -> Damage? {
     while true {
-      if let header = voidTarget() {
+      while let header = voidTarget() {
         replay.resume(from: header.standing)
         expected = header.firstGroup
         end = LogOffset(segment: header.number, offset: SegmentHeader.areaByteCount)
@@ -192,6 +192,7 @@ extension Recovery {
     if image?.number == number { return true }
     guard let file = segments.first(where: { $0.number == number }) else { return false }
     image = nil
+    progress(file.name)
     image = try file.read(from: disk, as: identity)
     return true
   }

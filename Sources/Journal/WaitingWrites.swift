@@ -10,23 +10,15 @@ struct WaitingWrites {
     case ticket(UInt64)
   }
 
-  /// What one group takes.
+  /// What one group takes: a range of ``items``, which stays there until ``remove(_:)``.
   struct Batch {
-    var records: [Record] = []
+    var range: Range<Int>
+    var recordCount = 0
     var byteCount = 0
     var ticket: UInt64?
-
-    /// Adds a record, if it fits.
-    mutating func add(_ record: Record, upTo limit: Int) -> Bool {
-      let sum = byteCount + record.byteCount
-      guard sum <= limit else { return false }
-      byteCount = sum
-      records.append(record)
-      return true
-    }
   }
 
-  private var items: [Item] = []
+  private(set) var items: [Item] = []
   private var head = 0
 
   var isEmpty: Bool { head == items.count }
@@ -44,32 +36,41 @@ struct WaitingWrites {
 
   mutating func add(_ item: Item) { items.append(item) }
 
-  /// Takes items from the front: at least one, and records up to `byteLimit` bytes.
+  /// Chooses items from the front: at least one, and records up to `byteLimit` bytes.
   ///
-  /// `standing` and `terms` follow what was taken.
-  mutating func take(
+  /// `standing` and `terms` follow what was chosen.
+  func choose(
     byteLimit: Int,
     standing: inout Standing,
     terms: inout LogTerms
   ) -> Batch {
-    var batch = Batch()
-    loop: while head < items.count {
-      switch items[head] {
+    var batch = Batch(range: head..<head)
+    var end = head
+    loop: while end < items.count {
+      switch items[end] {
       case .hardState(let hardState): standing.hardState = hardState
       case .ticket(let ticket): batch.ticket = ticket
       case .record(let record):
-        guard batch.add(record, upTo: byteLimit) else { break loop }
+        let byteCount = batch.byteCount + record.byteCount
+        guard byteCount <= byteLimit else { break loop }
+        batch.byteCount = byteCount
+        batch.recordCount += 1
         terms.follow(record)
       }
-      head += 1
-    }
-    if head == items.count {
-      items.removeAll(keepingCapacity: true)
-      head = 0
+      end += 1
     }
     standing.last = terms.last
     standing.settle()
+    batch.range = head..<end
     return batch
+  }
+
+  /// Forgets a batch that was written.
+  mutating func remove(_ batch: Batch) {
+    head = batch.range.upperBound
+    guard head == items.count else { return }
+    items.removeAll(keepingCapacity: true)
+    head = 0
   }
 }
 

@@ -17,21 +17,30 @@ private final class OpenFile: Sendable {
   init(_ file: consuming File) { self.file = file }
 }
 
-/// The files of the log that were written to last.
+/// The files of the log that were written to last, opened past the page cache.
 private struct OpenFiles {
   private static let limit = 3
   private var open: [(name: String, file: OpenFile)] = []
-  let access: File.Access
+  /// Whether files may be opened through the page cache where the file system knows no other way.
+  let mayCache: Bool
 
-  init(for access: File.Access) { self.access = access }
+  init(mayCache: Bool) { self.mayCache = mayCache }
 
   mutating func file(_ name: String, in files: DataFiles) throws(SystemError) -> OpenFile {
-    if let last = open.last, last.name == name { return last.file }
-    if let known = open.first(where: { $0.name == name }) { return known.file }
-    let file = OpenFile(try files.open(name, for: access))
+    if let known = open.last(where: { $0.name == name }) { return known.file }
+    let file = OpenFile(try openFile(name, in: files))
     if open.count == Self.limit { open.removeFirst() }
     open.append((name, file))
     return file
+  }
+
+  private func openFile(_ name: String, in files: DataFiles) throws(SystemError) -> File {
+    do throws(SystemError) {
+      return try files.open(name, for: .direct)
+    } catch {
+      guard mayCache, error.isNotSupported else { throw error }
+      return try files.open(name, for: .writing)
+    }
   }
 }
 
@@ -47,7 +56,7 @@ final class RingWriter: LogWriter {
 
   private let files: DataFiles
   private let ring: IOUring
-  private var open = OpenFiles(for: .direct)
+  private var open = OpenFiles(mayCache: false)
   private var underWay: [UInt64: UnderWay] = [:]
   private var failed: [DiskCompletion] = []
   private let completions: Completions
@@ -148,12 +157,12 @@ extension RingWriter {
   }
 }
 
-/// Writes through the page cache and syncs, on a thread of its own.
+/// Writes and syncs on a thread of its own.
 final class ThreadWriter: LogWriter {
   private let files: DataFiles
   private let completions: Completions
   private let worker: Worker
-  private var open = OpenFiles(for: .writing)
+  private var open = OpenFiles(mayCache: true)
   /// The buffers of the writes that the thread has.
   private var underWay: [UInt64: DiskBuffer] = [:]
 

@@ -61,6 +61,7 @@ final class DataFiles: Sendable {
     over byteCount: Int,
     of file: borrowing File
   ) throws(SystemError) {
+    // Nothing was put into the buffer, so it is zero as it came.
     var offset = 0
     while offset < byteCount {
       zeros.reset(byteCount: min(zeros.capacity, byteCount - offset))

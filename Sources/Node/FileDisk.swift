@@ -22,6 +22,9 @@ package final class FileDisk: Disk {
   /// How the log gets onto the disk.
   package let backEnd: BackEnd
 
+  /// How much was started and is not taken yet.
+  private var startedCount = 0
+
   /// Opens, and if need be makes, a data directory, and locks it.
   package init(at path: String, ring: Bool = true) throws(DiskError) {
     files = try DataFiles(at: path)
@@ -80,6 +83,7 @@ package final class FileDisk: Disk {
   }
 
   package func submit(_ work: any DiskWork, number: UInt64) {
+    startedCount += 1
     FileDisk.go(on: work, number: number, on: background, files: files, into: completions)
   }
 
@@ -107,14 +111,28 @@ package final class FileDisk: Disk {
   }
 
   package func write(_ buffer: DiskBuffer, to name: String, at offset: Int, number: UInt64) {
+    startedCount += 1
     log.write(buffer, to: name, at: offset, number: number)
   }
 
   package func takeCompletions() -> [DiskCompletion] {
+    // Asked every turn of the loop: no system call while there is nothing to wait for.
+    guard startedCount > 0 else { return [] }
     completions.clearSignal()
     let others = completions.take()
     for completion in others { log.forget(completion.number) }
-    return log.takeCompletions() + others
+    let taken = log.takeCompletions() + others
+    startedCount -= taken.count
+    return taken
+  }
+}
+
+extension FileDisk.BackEnd: CustomStringConvertible {
+  package var description: String {
+    switch self {
+    case .ring: "io_uring"
+    case .thread(let reason): "fdatasync on a thread (\(reason))"
+    }
   }
 }
 

@@ -25,7 +25,7 @@ struct NodeJournal {
   }
 
   /// How writes get onto the disk, for status and logs.
-  var backEnd: String { "fdatasync" }
+  var backEnd: String { "\(disk.backEnd)" }
 
   func register(on loop: EventLoop, token: UInt64) throws(NodeError) {
     do throws(SystemError) {
@@ -36,10 +36,10 @@ struct NodeJournal {
   }
 
   func append(_ write: Write) {
-    precondition(write.restart == nil, "no log is compacted, so none begins anew")
     journal.append(
       ticket: write.ticket.rawValue,
       hardState: write.hardState,
+      restartAfter: write.restart?.mark.position,
       truncateFrom: write.truncateFrom,
       entries: write.entries
     )

@@ -46,8 +46,10 @@ package final class SimulatedDisk: Disk {
   package var capacity: Int?
   /// The next write or sync of the log fails like this.
   package var nextWriteFailure: DiskError.Reason?
-  /// The next operation beside the log fails like this.
+  /// An operation beside the log fails like this: the next one, or a later one.
   package var nextOperationFailure: DiskError.Reason?
+  /// How many operations still succeed before the one that fails.
+  package var operationsBeforeFailure = 0
   /// What was done so far, for tests that count crash points.
   package private(set) var stepCount = 0
 
@@ -85,7 +87,9 @@ package final class SimulatedDisk: Disk {
 
   package func perform(_ operation: DiskOperation) throws(DiskError) {
     stepCount += 1
-    if let reason = nextOperationFailure {
+    if nextOperationFailure != nil, operationsBeforeFailure > 0 {
+      operationsBeforeFailure -= 1
+    } else if let reason = nextOperationFailure {
       nextOperationFailure = nil
       throw DiskError(operation: "perform", file: "simulated", reason: reason, code: 0)
     }
@@ -189,6 +193,7 @@ extension SimulatedDisk {
     completions = []
     nextWriteFailure = nil
     nextOperationFailure = nil
+    operationsBeforeFailure = 0
     contents.crash(keeping: keeps)
   }
 

@@ -6,6 +6,14 @@
 let words = CommandLine.arguments.dropFirst()
 switch words.first {
 case "state": StateBenchmark(keys: words.dropFirst().first.flatMap { Int($0) } ?? 1_000_000).run()
+case "journal": try JournalBenchmark(in: words.dropFirst().first ?? ".").run()
+case "restart": try RestartBenchmark(in: words.dropFirst().first ?? ".").run()
 default:
-  print("usage: kvbench state [KEYS]     the state machine: commands, reads, copies, snapshots")
+  print(
+    """
+    usage: kvbench state [KEYS]           the state machine: commands, reads, copies, snapshots
+           kvbench journal [DIRECTORY]    the log, beside a bare loop of write and fdatasync
+           kvbench restart [DIRECTORY]    opening a log of a million entries
+    """
+  )
 }

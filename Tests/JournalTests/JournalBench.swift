@@ -2,6 +2,7 @@ import RoostJournal
 import RoostRaft
 import RoostSimulation
 import RoostWire
+import Testing
 
 /// A journal on a simulated disk, and a memory of what it was given and what it acknowledged.
 final class JournalBench {
@@ -12,15 +13,25 @@ final class JournalBench {
   var recovered: Recovered
   let settings: JournalSettings
 
-  /// The log as it should be after each ticket, with the vote.
-  struct Expectation: Equatable {
+  /// What a node has: its vote, and its log from the first entry on.
+  struct State: Equatable {
     var hardState = HardState()
     var entries: [Entry] = []
+
+    var last: LogPosition { entries.last?.position ?? .start }
   }
 
-  private(set) var expected: [Expectation] = [Expectation()]
+  /// The state after each single change, in order; a crash leaves one of them.
+  private(set) var states: [State] = [State()]
+  /// How many of ``states`` there were when a ticket was complete.
+  private var ends: [UInt64: Int] = [0: 0]
+  private var ticket: UInt64 = 0
   private(set) var acknowledged: UInt64 = 0
-  var latest: Expectation { expected[expected.count - 1] }
+  /// The place up to which a snapshot holds the log.
+  var snapshotIndex: UInt64 = 0
+
+  var latest: State { states[states.count - 1] }
+  func state(after ticket: UInt64) -> State { states[ends[ticket] ?? 0] }
 
   init(settings: JournalSettings = .tiny, disk: SimulatedDisk = SimulatedDisk()) throws {
     self.disk = disk
@@ -30,18 +41,28 @@ final class JournalBench {
 
   /// Appends entries of the current term, and hands the ticket over without waiting.
   func append(_ byteCounts: [Int], truncateFrom: UInt64? = nil, hardState: HardState? = nil) {
-    var next = latest
-    if let hardState { next.hardState = hardState }
-    if let truncateFrom { next.entries.removeAll { $0.index.rawValue >= truncateFrom } }
-    let first = UInt64(next.entries.count) + 1
-    let term = Term(max(1, next.hardState.term.rawValue))
+    var state = latest
+    if let hardState {
+      state.hardState = hardState
+      states.append(state)
+    }
+    if let truncateFrom {
+      state.entries.removeAll { $0.index.rawValue >= truncateFrom }
+      states.append(state)
+    }
+    let first = UInt64(state.entries.count) + 1
+    let term = max(Term(1), state.hardState.term)
     let entries = byteCounts.enumerated().map { offset, byteCount in
       Self.entry(first + UInt64(offset), term: term, byteCount: byteCount)
     }
-    next.entries += entries
-    expected.append(next)
+    for entry in entries {
+      state.entries.append(entry)
+      states.append(state)
+    }
+    ticket += 1
+    ends[ticket] = states.count - 1
     journal.append(
-      ticket: UInt64(expected.count) - 1,
+      ticket: ticket,
       hardState: hardState,
       truncateFrom: truncateFrom.map { LogIndex($0) },
       entries: entries
@@ -63,14 +84,12 @@ final class JournalBench {
   func finish() {
     repeat {
       disk.finish()
-      note(journal.poll())
+      poll()
     } while !journal.isIdle || !disk.pending.isEmpty
   }
 
-  func poll() { note(journal.poll()) }
-
-  private func note(_ report: JournalReport) {
-    if let durable = report.durable { acknowledged = max(acknowledged, durable) }
+  func poll() {
+    if let durable = journal.poll().durable { acknowledged = max(acknowledged, durable) }
   }
 
   /// Opens what is on the disk.
@@ -78,7 +97,43 @@ final class JournalBench {
     (journal, recovered) = try Journal.open(on: disk, as: Self.identity, settings: settings)
   }
 
-  var opened: Expectation {
-    Expectation(hardState: recovered.hardState, entries: recovered.entries)
+  var opened: State {
+    State(hardState: recovered.hardState, entries: recovered.entries)
+  }
+
+  /// Says why what was recovered is not what a crash may leave; nil if all is well.
+  ///
+  /// It must be the state after some change, and none before the last that was acknowledged.
+  func objection(to recovered: Recovered) -> String? {
+    guard recovered.promised == nil else {
+      return "a crash is taken for damage: \(recovered.findings)"
+    }
+    let base = Int(recovered.base.index.rawValue)
+    let matches = states[(ends[acknowledged] ?? 0)...].contains { state in
+      guard state.hardState == recovered.hardState, state.entries.count >= base else {
+        return false
+      }
+      return Array(state.entries[base...]) == recovered.entries
+    }
+    return matches
+      ? nil
+      : """
+      entries after \(base) to \(recovered.entries.last?.index.rawValue ?? 0), \
+      \(recovered.hardState), although ticket \(acknowledged) was acknowledged
+      """
+  }
+
+  /// The journal goes on from what was recovered, as a node would.
+  func adopt() {
+    var state = State(hardState: recovered.hardState, entries: recovered.entries)
+    let base = Int(recovered.base.index.rawValue)
+    if base > 0 {
+      let known = states.last { $0.entries.count >= base } ?? State()
+      state.entries = Array(known.entries[..<base]) + recovered.entries
+    }
+    states = [state]
+    ticket = 0
+    acknowledged = 0
+    ends = [0: 0]
   }
 }

@@ -87,7 +87,7 @@ import Testing
       return sector != 2
     }
     try bench.reopen()
-    #expect(bench.opened.entries == bench.expected[1].entries)
+    #expect(bench.opened.entries == bench.state(after: 1).entries)
     guard case .tornTail? = bench.recovered.findings.first else {
       Issue.record("no torn tail in \(bench.recovered.findings)")
       return

@@ -52,7 +52,11 @@ final class Scratch {
       let disk = try FileDisk(at: scratch.path, ring: ring)
       if ring, case .thread(let reason) = disk.backEnd { print("no io_uring here: \(reason)") }
       let (journal, _) = try Journal.open(
-        on: disk, as: Self.identity, incarnation: Incarnation(9), settings: Self.settings)
+        on: disk,
+        as: Self.identity,
+        incarnation: Incarnation(9),
+        settings: Self.settings
+      )
       for ticket in 1...300 {
         let first = (ticket - 1) * 10
         journal.append(
@@ -71,7 +75,11 @@ final class Scratch {
     }
     let disk = try FileDisk(at: scratch.path, ring: ring)
     let (_, recovered) = try Journal.open(
-      on: disk, as: Self.identity, incarnation: Incarnation(8), settings: Self.settings)
+      on: disk,
+      as: Self.identity,
+      incarnation: Incarnation(8),
+      settings: Self.settings
+    )
     #expect(recovered.entries == entries)
     #expect(recovered.hardState == HardState(term: Term(1), vote: NodeID(300)))
     #expect(recovered.incarnation == Incarnation(9))

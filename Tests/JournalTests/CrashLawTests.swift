@@ -1,0 +1,243 @@
+import RoostJournal
+import RoostRaft
+import RoostSimulation
+import RoostWire
+import Testing
+
+/// Whatever instant power fails at, and whatever the disk makes of what was not synced, the log that comes
+/// back is one that was there once, and holds all that was acknowledged.
+@Suite struct CrashLawTests {
+  /// Calls `body` with a disk for each way in which a crash can leave this one: every subset of the
+  /// unsynced changes if they are few, and a sample otherwise.
+  static func everyCrash(
+    of disk: SimulatedDisk,
+    random: inout SplitMix64,
+    limit: Int = 6,
+    _ body: (SimulatedDisk) throws -> Void
+  ) throws {
+    let choices = disk.crashChoices
+    if choices <= limit {
+      for subset in 0..<(1 << choices) {
+        let copy = disk.copy()
+        var bit = 0
+        copy.crash {
+          defer { bit += 1 }
+          return subset >> bit & 1 == 1
+        }
+        try body(copy)
+      }
+      return
+    }
+    for sample in 0..<8 {
+      let copy = disk.copy()
+      let numerator = sample == 0 ? 0 : sample == 1 ? 1 : random.below(8) + 1
+      let denominator = sample == 1 ? 1 : UInt64(9)
+      copy.crash { random.chance(numerator, in: denominator) }
+      try body(copy)
+    }
+  }
+
+  static func check(_ disk: SimulatedDisk, _ bench: JournalBench) throws {
+    let (_, recovered) = try Journal.open(
+      on: disk,
+      as: JournalBench.identity,
+      settings: bench.settings
+    )
+    if let objection = bench.objection(to: recovered) { Issue.record("\(objection)") }
+    // A second crash, right after: what was recovered stays.
+    disk.crash { false }
+    let (_, again) = try Journal.open(
+      on: disk,
+      as: JournalBench.identity,
+      settings: bench.settings
+    )
+    #expect(again.entries == recovered.entries && again.hardState == recovered.hardState)
+  }
+
+  static let variants: [JournalSettings] = [
+    .tiny,
+    JournalSettings(
+      segmentByteCount: 16384,
+      unit: 512,
+      inFlightLimit: 3,
+      groupByteLimit: 900,
+      payloadLimit: 1500
+    ),
+    JournalSettings(
+      segmentByteCount: 20480,
+      unit: 4096,
+      inFlightLimit: 2,
+      groupByteLimit: 3000,
+      payloadLimit: 1500
+    ),
+  ]
+
+  @Test(arguments: variants)
+  func everyCrashPointKeepsWhatWasAcknowledged(settings: JournalSettings) throws {
+    var random = SplitMix64(seed: 42)
+    let bench = try JournalBench(settings: settings)
+    var crashes = 0
+    for round in 0..<14 {
+      let term = HardState(term: Term(UInt64(round) / 3 + 1), vote: NodeID(UInt64(round % 4)))
+      switch round % 4 {
+      case 0: bench.append([200, 30], hardState: term)
+      case 1: bench.append([1400])
+      case 2: bench.append([600, 600], truncateFrom: UInt64(bench.latest.entries.count))
+      default: bench.append([], hardState: term)
+      }
+      if round % 3 == 1 { continue }
+      while let job = bench.disk.pending.randomChoice(&random) {
+        try Self.everyCrash(of: bench.disk, random: &random) { disk in
+          crashes += 1
+          try Self.check(disk, bench)
+        }
+        bench.disk.step(job)
+        bench.poll()
+      }
+    }
+    #expect(crashes > 100, "\(crashes)")
+  }
+
+  @Test func aCrashInTheFirstStartIsStartedOver() throws {
+    var random = SplitMix64(seed: 7)
+    var crashes = 0
+    for operation in 0..<12 {
+      let disk = SimulatedDisk()
+      disk.nextOperationFailure = .failed
+      disk.operationsBeforeFailure = operation
+      let opened = try? Journal.open(
+        on: disk,
+        as: JournalBench.identity,
+        settings: .tiny
+      )
+      guard opened == nil else { break }
+      try Self.everyCrash(of: disk, random: &random, limit: 8) { disk in
+        crashes += 1
+        let (_, recovered) = try Journal.open(
+          on: disk,
+          as: JournalBench.identity,
+          settings: .tiny
+        )
+        #expect(recovered.entries.isEmpty && recovered.findings.isEmpty)
+      }
+    }
+    #expect(crashes > 20, "\(crashes)")
+  }
+
+  @Test func aCrashInTheRepairOfACrashLosesNothing() throws {
+    var random = SplitMix64(seed: 9)
+    let bench = try JournalBench()
+    for _ in 0..<12 {
+      bench.append([900])
+      bench.finish()
+    }
+    bench.append([1400, 1400])
+    bench.disk.crash { random.chance(1, in: 2) }
+    for operation in 0..<12 {
+      let disk = bench.disk.copy()
+      disk.nextOperationFailure = .failed
+      disk.operationsBeforeFailure = operation
+      let opened = try? Journal.open(
+        on: disk,
+        as: JournalBench.identity,
+        settings: bench.settings
+      )
+      guard opened == nil else { break }
+      try Self.everyCrash(of: disk, random: &random) { try Self.check($0, bench) }
+    }
+  }
+
+  /// A long life: appends, truncations, snapshots, crashes, full disks, kills, all drawn from a seed.
+  @Test(arguments: UInt64(1)...40)
+  func aLifeOfCrashesLosesNothing(seed: UInt64) throws {
+    var life = try JournalLife(seed: seed)
+    try life.run(rounds: 60)
+  }
+}
+
+extension Array {
+  func randomChoice(_ random: inout SplitMix64) -> Element? {
+    isEmpty ? nil : self[Int(random.below(UInt64(count)))]
+  }
+}
+
+/// A journal that lives through whatever its seed draws.
+struct JournalLife {
+  private var random: SplitMix64
+  private let bench: JournalBench
+  private let settings: JournalSettings
+
+  init(seed: UInt64) throws {
+    random = SplitMix64(seed: seed)
+    settings = CrashLawTests.variants[Int(seed) % CrashLawTests.variants.count]
+    bench = try JournalBench(settings: settings, disk: SimulatedDisk(random: random.split()))
+  }
+
+  mutating func run(rounds: Int) throws {
+    for _ in 0..<rounds {
+      try live()
+      let steps = random.below(6)
+      for _ in 0..<steps {
+        guard let job = bench.disk.pending.randomChoice(&random) else { break }
+        bench.disk.step(job)
+        if random.chance(3, in: 4) { bench.poll() }
+      }
+      if random.chance(1, in: 6) { try die() }
+    }
+    bench.disk.capacity = nil
+    bench.journal.retry()
+    bench.finish()
+    try die()
+  }
+
+  private mutating func live() throws {
+    let count = UInt64(bench.latest.entries.count)
+    switch random.below(10) {
+    case 0:
+      let term = bench.latest.hardState.term.rawValue + random.below(2)
+      bench.append(
+        [],
+        hardState: HardState(term: Term(max(1, term)), vote: NodeID(random.below(4)))
+      )
+    case 1 where count > bench.snapshotIndex:
+      let from = random.draw(from: bench.snapshotIndex + 1...count)
+      let term = Term(bench.latest.hardState.term.rawValue + 1)
+      bench.append([Int(random.below(900))], truncateFrom: from, hardState: HardState(term: term))
+    case 2 where !bench.journal.isSavingSnapshot:
+      saveSnapshot()
+    case 3:
+      bench.disk.capacity = random.chance(1, in: 2) ? 90_000 : nil
+      bench.journal.retry()
+    default:
+      bench.append((0..<random.below(4)).map { _ in Int(random.below(1500)) })
+    }
+  }
+
+  /// Only of what is durable: the state machine has applied what is committed.
+  private mutating func saveSnapshot() {
+    let durable = bench.state(after: bench.acknowledged)
+    guard durable.entries.count > Int(bench.snapshotIndex),
+      bench.latest.entries.starts(with: durable.entries)
+    else { return }
+    let index = random.draw(from: bench.snapshotIndex + 1...UInt64(durable.entries.count))
+    bench.snapshotIndex = index
+    let label = SnapshotTests.label(index, term: durable.entries[Int(index) - 1].term.rawValue)
+    bench.journal.saveSnapshot(label, from: SnapshotTests.Pieces([[1, 2, 3]]))
+  }
+
+  private mutating func die() throws {
+    if random.chance(1, in: 3) { bench.disk.kill() } else { bench.disk.crash() }
+    bench.disk.capacity = nil
+    let before = bench.disk.copy()
+    try bench.reopen()
+    if let objection = bench.objection(to: bench.recovered) {
+      Issue.record("\(objection)")
+      try JournalInspection(of: before).dump { print($0) }
+    }
+    let base = bench.recovered.base.index.rawValue
+    #expect(base <= bench.snapshotIndex)
+    if base > 0 { #expect(try SnapshotTests.read(bench.journal.readSnapshot()) == [1, 2, 3]) }
+    bench.snapshotIndex = base
+    bench.adopt()
+  }
+}
