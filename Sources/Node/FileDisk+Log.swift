@@ -179,7 +179,7 @@ final class ThreadWriter: LogWriter {
       underWay[number] = buffer
       // SAFETY: `underWay` holds the buffer, and its owner leaves it alone, until the completion is taken.
       let shared = unsafe SharedBytes(buffer.unsafeBytes)
-      worker.perform {
+      worker.queue.perform {
         let error = ThreadWriter.write(shared, to: file, at: offset)
         completions.add(DiskCompletion(number: number, error: error))
       }

@@ -84,26 +84,25 @@ package final class FileDisk: Disk {
 
   package func submit(_ work: any DiskWork, number: UInt64) {
     startedCount += 1
-    FileDisk.go(on: work, number: number, on: background, files: files, into: completions)
+    FileDisk.go(on: work, number: number, on: background.queue, files: files, into: completions)
   }
 
   /// Performs one operation, and lines up for the next one behind whatever else waits.
   private static func go(
     on work: any DiskWork,
     number: UInt64,
-    on worker: Worker,
+    on queue: Worker.Queue,
     files: DataFiles,
     into completions: Completions
   ) {
-    worker.perform { [weak worker] in
+    queue.perform {
       var work = work
       do throws(DiskError) {
         guard let operation = work.next() else {
           return completions.add(DiskCompletion(number: number, work: work, error: nil))
         }
         try files.perform(operation)
-        guard let worker else { return }
-        go(on: work, number: number, on: worker, files: files, into: completions)
+        go(on: work, number: number, on: queue, files: files, into: completions)
       } catch {
         completions.add(DiskCompletion(number: number, work: work, error: error))
       }

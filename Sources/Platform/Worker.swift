@@ -3,11 +3,11 @@ internal import Synchronization
 
 /// A thread that does what it is handed, in that order.
 package final class Worker: Sendable {
-  private let queue: Queue
-  private let thread: Thread
+  /// For those that hand in work without owning the thread.
+  package let queue: Queue
 
   /// What the thread and its owner share.
-  private final class Queue: Sendable {
+  package final class Queue: Sendable {
     private struct State {
       var jobs: [@Sendable () -> Void] = []
       var isEnding = false
@@ -15,23 +15,32 @@ package final class Worker: Sendable {
 
     private let state = Mutex(State())
     private let signal: Signal
+    private let ended: Signal
 
-    init() throws(SystemError) { signal = try Signal() }
+    fileprivate init() throws(SystemError) {
+      signal = try Signal()
+      ended = try Signal()
+    }
 
-    func add(_ job: @escaping @Sendable () -> Void) {
-      state.withLock { $0.jobs.append(job) }
+    /// Hands in work; after the end it is dropped.
+    package func perform(_ job: @escaping @Sendable () -> Void) {
+      state.withLock { state in
+        if !state.isEnding { state.jobs.append(job) }
+      }
       signal.raise()
     }
 
-    func end() {
+    fileprivate func end() {
       state.withLock { state in
         state.isEnding = true
         state.jobs.removeAll()
       }
       signal.raise()
+      ended.wait()
     }
 
-    func run() {
+    fileprivate func run() {
+      defer { ended.raise() }
       while true {
         let (jobs, isEnding) = state.withLock { state in
           defer { state.jobs.removeAll() }
@@ -47,16 +56,13 @@ package final class Worker: Sendable {
   package init(named name: String) throws(SystemError) {
     let queue = try Queue()
     self.queue = queue
-    thread = try Thread(named: name) { queue.run() }
+    try Thread.start(named: name) { queue.run() }
   }
 
   /// Drops what was not begun, and waits for the end of what was.
   deinit {
     queue.end()
-    thread.join()
   }
-
-  package func perform(_ job: @escaping @Sendable () -> Void) { queue.add(job) }
 }
 
 /// Bytes at an address, on their way to another thread.

@@ -62,6 +62,7 @@ struct RestartBenchmark {
   private func dropCaches(_ path: String) throws {
     let disk = try FileDisk(at: path)
     for name in try disk.list() where name.hasSuffix(".log") {
+      // SAFETY: the name is terminated and lives through the call.
       let descriptor = unsafe open(path + "/" + name, O_RDONLY)
       guard descriptor >= 0 else { continue }
       _ = posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
