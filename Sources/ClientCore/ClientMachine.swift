@@ -176,6 +176,10 @@ package struct ClientMachine: Sendable {
         deadline = min(deadline, since.advanced(by: settings.quorumPatience))
       }
     }
+    // An idle endpoint is waited for only where a call wants it.
+    for index in wantedEndpoints where endpoints[index].link == nil {
+      deadline = min(deadline, endpoints[index].retryAt)
+    }
     return endpoints.reduce(deadline) { min($0, $1.deadline(settings, isBusy: !order.isEmpty)) }
   }
 
@@ -183,6 +187,7 @@ package struct ClientMachine: Sendable {
   mutating func advance(now: Instant, into effects: inout ClientEffects) {
     expireLinks(now: now, into: &effects)
     expireCalls(now: now, into: &effects)
+    endPauses(now: now)
     advanceSession(now: now)
     connectWhereNeeded(now: now, into: &effects)
     sendWaiting(now: now, into: &effects)

@@ -41,7 +41,7 @@ package struct Endpoint: Sendable {
   /// When the link needs a look: a connection that takes too long, or a node that says nothing.
   func deadline(_ settings: ClientSettings, isBusy: Bool) -> Instant {
     switch state {
-    case .idle: isBusy ? retryAt : .distantFuture
+    case .idle: .distantFuture
     case .connecting(let since), .greeting(let since): since.advanced(by: settings.connectTimeout)
     case .open:
       isBusy
@@ -173,14 +173,20 @@ extension ClientMachine {
     }
   }
 
-  mutating func connectWhereNeeded(now: Instant, into effects: inout ClientEffects) {
+  /// Where calls that are not under way want to go.
+  var wantedEndpoints: [Int] {
     var wanted: [Int] = []
     for id in order {
       guard let call = calls[id], call.sentOn == nil else { continue }
       let index = call.pinned ?? preferred
       if !wanted.contains(index) { wanted.append(index) }
     }
-    for index in wanted where endpoints[index].link == nil && now >= endpoints[index].retryAt {
+    return wanted
+  }
+
+  mutating func connectWhereNeeded(now: Instant, into effects: inout ClientEffects) {
+    for index in wantedEndpoints
+    where endpoints[index].link == nil && now >= endpoints[index].retryAt {
       lastLink += 1
       let link = LinkID(lastLink)
       endpoints[index].link = link

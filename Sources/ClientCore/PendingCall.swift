@@ -180,6 +180,13 @@ extension ClientMachine {
     calls[id]?.retryAt = now.advanced(by: settings.retryDelay)
   }
 
+  /// A pause that is over is no deadline any more, even while there is no link to go on with.
+  mutating func endPauses(now: Instant) {
+    for id in order {
+      if let retry = calls[id]?.retryAt, now >= retry { calls[id]?.retryAt = nil }
+    }
+  }
+
   mutating func expireCalls(now: Instant, into effects: inout ClientEffects) {
     for id in order {
       guard let call = calls[id] else { continue }

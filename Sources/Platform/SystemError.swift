@@ -22,6 +22,7 @@ package struct SystemError: Error, Equatable, Sendable {
     unsafe strerror(errno).map { unsafe String(cString: $0) } ?? "errno \(errno)"
   }
 
+  package var isNotConnectedYet: Bool { errno == ENOTCONN || errno == EAGAIN }
   package var isConnectionRefused: Bool { errno == ECONNREFUSED }
   package var isAddressInUse: Bool { errno == EADDRINUSE }
 }

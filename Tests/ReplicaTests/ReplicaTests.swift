@@ -1,1 +1,244 @@
+import RoostRaft
+import RoostReplica
+import RoostStateMachine
+import RoostWire
 import Testing
+
+/// A few replicas whose messages and writes the test moves by hand.
+private struct Trio {
+  var replicas: [Replica] = []
+  var effects: [ReplicaEffects]
+  var now = Instant(nanoseconds: 1_000_000_000)
+  var replies: [ClientTicket: Reply] = [:]
+  /// Members whose messages are lost, both ways.
+  var isolated: Set<Int> = []
+
+  init(_ count: Int = 3) {
+    let ids = (1...count).map { NodeID(UInt64($0)) }
+    effects = Array(repeating: ReplicaEffects(), count: count)
+    for id in ids {
+      replicas.append(
+        Replica(
+          id: id,
+          settings: Settings(),
+          restored: Restored(mark: SnapshotMark(founding: Membership(voters: ids))),
+          state: ReplicatedState(),
+          random: SplitMix64(seed: id.rawValue),
+          now: now
+        )
+      )
+    }
+  }
+
+  /// Finishes turns, moves messages and makes writes durable until nothing is left to do.
+  mutating func settle() {
+    var isQuiet = false
+    while !isQuiet {
+      isQuiet = true
+      for index in replicas.indices {
+        replicas[index].finishTurn(now: now, into: &effects[index])
+        if !effects[index].isEmpty { isQuiet = false }
+        perform(index)
+      }
+    }
+  }
+
+  private mutating func perform(_ index: Int) {
+    let asked = effects[index]
+    effects[index] = ReplicaEffects()
+    for reply in asked.replies {
+      let bytes = [UInt8](asked.replyBytes[reply.range])
+      replies[reply.ticket] = try? Reply(decodingAll: bytes)
+    }
+    if let ticket = asked.writes.last?.ticket {
+      replicas[index].didPersist(through: ticket, now: now)
+    }
+    let own = replicas[index].id
+    for envelope in asked.messages {
+      let target = Int(envelope.recipient.rawValue) - 1
+      guard isolated.isDisjoint(with: [index, target]) else { continue }
+      replicas[target].receive(envelope.message, from: own, now: now)
+    }
+    for forward in asked.forwards {
+      let target = Int(forward.ticket.member.rawValue) - 1
+      guard isolated.isDisjoint(with: [index, target]) else { continue }
+      let ticket = ForwardTicket(member: own, correlation: forward.ticket.correlation)
+      if forward.isReply {
+        replicas[target].receiveForwardReply(
+          forward.bytes.span,
+          for: ticket,
+          into: &effects[target]
+        )
+      } else {
+        replicas[target].receiveForward(
+          forward.bytes.span,
+          from: ticket,
+          now: now,
+          into: &effects[target]
+        )
+      }
+    }
+  }
+
+  mutating func run(for duration: Duration) {
+    let end = now.advanced(by: duration)
+    while now < end {
+      now = now.advanced(by: .milliseconds(10))
+      for index in replicas.indices { replicas[index].tick(now: now) }
+      settle()
+    }
+  }
+
+  /// The place of the one replica that leads.
+  mutating func elect() throws -> Int {
+    run(for: .seconds(2))
+    let leaders = replicas.indices.filter {
+      !isolated.contains($0) && replicas[$0].consensus.isEstablished
+    }
+    #expect(leaders.count == 1)
+    return try #require(leaders.first)
+  }
+
+  mutating func request(_ bytes: [UInt8], at index: Int, _ correlation: UInt64) -> ClientTicket {
+    let ticket = ClientTicket(connection: UInt64(index), correlation: correlation)
+    replicas[index].request(bytes.span, from: ticket, now: now, into: &effects[index])
+    return ticket
+  }
+
+  mutating func query(
+    _ key: String,
+    _ level: ReadLevel,
+    at index: Int,
+    _ correlation: UInt64
+  ) -> ClientTicket {
+    let ticket = ClientTicket(connection: UInt64(index), correlation: correlation)
+    var bytes = [level.rawValue]
+    Query.get(Get(key: Array(key.utf8))).encode(into: &bytes)
+    replicas[index].query(bytes.span, from: ticket, into: &effects[index])
+    return ticket
+  }
+}
+
+@Suite struct ReplicaTests {
+  /// A put as a one-shot client asks for it; the same number is the same request.
+  private static func put(_ key: String, _ value: String, number: UInt64) -> [UInt8] {
+    let put = Put(key: Array(key.utf8), value: Array(value.utf8))
+    let id = OneShotID(high: 1, low: number)
+    let expiry = ClusterTime(30_000_000_000)
+    return Request(.oneShot(id, expiry: expiry), .operation(.put(put))).encoded()
+  }
+
+  private static func value(in reply: Reply?) -> String? {
+    guard case .value(_, let found?) = reply else { return nil }
+    return String(decoding: found.value, as: UTF8.self)
+  }
+
+  @Test func aRequestAtAnyNodeIsAnsweredOnceItIsCommitted() throws {
+    var trio = Trio()
+    let leader = try trio.elect()
+    for index in 0..<3 {
+      let ticket = trio.request(Self.put("k\(index)", "v", number: UInt64(index)), at: index, 1)
+      #expect(trio.replies[ticket] == nil)
+      trio.settle()
+      guard case .written = trio.replies[ticket] else {
+        Issue.record("node \(index), leader \(leader): \(String(describing: trio.replies[ticket]))")
+        continue
+      }
+    }
+    trio.run(for: .milliseconds(200))
+    #expect(Set(trio.replicas.map(\.state.stateHash)).count == 1)
+    #expect(trio.replicas.allSatisfy { $0.state.revision == Revision(3) })
+  }
+
+  @Test func requestsOfOneTurnAreOneEntry() throws {
+    var trio = Trio()
+    let leader = try trio.elect()
+    let before = trio.replicas[leader].consensus.lastIndex
+    let tickets = (0..<100).map {
+      trio.request(Self.put("k\($0)", "v", number: UInt64($0)), at: leader, UInt64($0))
+    }
+    trio.settle()
+    #expect(tickets.allSatisfy { trio.replies[$0] != nil })
+    #expect(trio.replicas[leader].consensus.lastIndex.rawValue == before.rawValue + 1)
+  }
+
+  @Test func aRetryAtAnotherNodeGetsTheFirstReply() throws {
+    var trio = Trio()
+    let leader = try trio.elect()
+    let request = Self.put("k", "v", number: 7)
+    let first = trio.request(request, at: leader, 1)
+    trio.settle()
+    let second = trio.request(request, at: (leader + 1) % 3, 2)
+    trio.settle()
+    #expect(trio.replies[first] == trio.replies[second] && trio.replies[first] != nil)
+    #expect(trio.replicas[leader].state.revision == Revision(1))
+  }
+
+  @Test func whoWaitsForADeposedLeaderHearsThatTheOutcomeIsOpen() throws {
+    var trio = Trio()
+    let leader = try trio.elect()
+    trio.isolated = [leader]
+    let request = Self.put("k", "v", number: 7)
+    let ticket = trio.request(request, at: leader, 1)
+    let read = trio.query("k", .linearizable, at: leader, 2)
+    let next = try trio.elect()
+    #expect(next != leader)
+    #expect(trio.replies[ticket] == .failure(Failure(.leadershipLost)))
+    #expect(trio.replies[read] == .failure(Failure(.noQuorum)), "no old answer is given")
+    let retry = trio.request(request, at: next, 3)
+    trio.isolated = []
+    trio.run(for: .seconds(1))
+    guard case .written = trio.replies[retry] else {
+      Issue.record("the retry is answered")
+      return
+    }
+    #expect(Set(trio.replicas.map(\.state.stateHash)).count == 1)
+    #expect(trio.replicas.allSatisfy { $0.state.revision == Revision(1) })
+  }
+
+  @Test func linearizableReadsSeeWhatWasAcknowledged() throws {
+    var trio = Trio()
+    let leader = try trio.elect()
+    for number in 0..<20 {
+      let value = "v\(number)"
+      _ = trio.request(Self.put("k", value, number: UInt64(number)), at: leader, UInt64(number))
+      trio.settle()
+      let asked = (leader + number) % 3
+      let ticket = trio.query("k", .linearizable, at: asked, 1000 + UInt64(number))
+      trio.settle()
+      trio.run(for: .milliseconds(60))
+      #expect(Self.value(in: trio.replies[ticket]) == value, "asked \(asked)")
+    }
+  }
+
+  @Test func aCutOffNodeStillReadsItsOwnState() throws {
+    var trio = Trio()
+    let leader = try trio.elect()
+    _ = trio.request(Self.put("k", "v", number: 1), at: leader, 1)
+    trio.run(for: .milliseconds(200))
+    let alone = (leader + 1) % 3
+    trio.isolated = [alone]
+    trio.run(for: .seconds(2))
+    let local = trio.query("k", .serializable, at: alone, 2)
+    let request = trio.request(Self.put("k", "w", number: 2), at: alone, 3)
+    trio.settle()
+    #expect(Self.value(in: trio.replies[local]) == "v")
+    guard case .failure(let failure) = trio.replies[request] else {
+      Issue.record("a write needs a leader")
+      return
+    }
+    #expect(failure.code == .noQuorum && failure.detail > 1_000_000_000, "and says since when")
+  }
+
+  @Test func aRequestOverTheLimitIsRefusedBeforeItIsReplicated() throws {
+    var trio = Trio(1)
+    let leader = try trio.elect()
+    let before = trio.replicas[leader].consensus.lastIndex
+    let huge = [UInt8](repeating: 1, count: Request.byteLimit + 1)
+    let ticket = trio.request(huge, at: leader, 1)
+    trio.settle()
+    let limit = UInt64(Request.byteLimit)
+    #expect(trio.replies[ticket] == .failure(Failure(.tooLarge, detail: limit)))
+    #expect(trio.replicas[leader].consensus.lastIndex == before)
+  }
+}
