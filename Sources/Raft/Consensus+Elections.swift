@@ -167,6 +167,10 @@ extension Consensus {
   private mutating func forgetLeader(into effects: inout Effects) {
     guard let following else { return }
     for read in following.reads { effects.readsFailed.append(read.id) }
+    if settings.leaseReads {
+      // A lease counts on this node's loyalty even where it has moved on to a newer term.
+      loyalUntil = max(loyalUntil, following.heardAt.advanced(by: settings.loyalty))
+    }
     self.following = nil
     effects.leaderChanged = true
   }
