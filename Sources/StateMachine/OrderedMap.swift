@@ -16,11 +16,7 @@ struct OrderedMap: Sendable {
   var liveCount: Int { root?.node.live ?? 0 }
 
   func find(_ key: borrowing Span<UInt8>) -> Record? {
-    guard let root else { return nil }
-    var node = root.node
-    while !node.isLeaf { node = node.child(at: node.childIndex(for: key)) }
-    let (index, isFound) = node.search(key)
-    return isFound ? node.record(at: index) : nil
+    root?.node.lookUp(key)
   }
 
   /// Lets `body` see the record under `key` and put another in its place, or leave it with nil.
@@ -313,7 +309,13 @@ extension OrderedMap {
     _ body: (Record) -> Bool
   ) -> Bool {
     guard !node.isLeaf else {
-      for index in bounds.places(in: node) where !body(node.record(at: index)) { return false }
+      let places = bounds.places(in: node)
+      for index in places {
+        if (index - places.lowerBound) % 8 == 0 {
+          node.touch(index..<min(index + 8, places.upperBound))
+        }
+        guard body(node.record(at: index)) else { return false }
+      }
       return true
     }
     let children = bounds.children(of: node)

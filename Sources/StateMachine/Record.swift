@@ -33,17 +33,34 @@ struct Record: Sendable {
     precondition(key.count <= Int(UInt16.max), "a key's length has 16 bits")
     var checksum = CRC32C(of: key)
     checksum.update(with: value)
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(Self.headerByteCount + key.count + value.count)
-    bytes.append(littleEndian: numbers.modified)
-    bytes.append(littleEndian: numbers.created)
-    bytes.append(littleEndian: numbers.version)
-    bytes.append(littleEndian: numbers.lease)
-    bytes.append(littleEndian: numbers.position)
-    bytes.append(littleEndian: UInt64(checksum.value) | UInt64(key.count) << 32)
-    bytes.append(contentsOf: key)
-    bytes.append(contentsOf: value)
-    self.bytes = bytes
+    let header =
+      [
+        numbers.modified, numbers.created, numbers.version, numbers.lease, numbers.position,
+        UInt64(checksum.value) | UInt64(key.count) << 32,
+      ] as InlineArray<6, UInt64>
+    let (keyEnd, end) = (
+      Self.headerByteCount + key.count, Self.headerByteCount + key.count + value.count
+    )
+    // SAFETY: the three parts fill the `end` bytes without a gap, and lie within them.
+    bytes = unsafe [UInt8](unsafeUninitializedCapacity: end) { buffer, count in
+      let memory = UnsafeMutableRawBufferPointer(buffer)
+      for index in 0..<6 {
+        unsafe memory.storeBytes(
+          of: header[index].littleEndian,
+          toByteOffset: 8 * index,
+          as: UInt64.self
+        )
+      }
+      unsafe key.withUnsafeBytes { key in
+        unsafe UnsafeMutableRawBufferPointer(rebasing: memory[Self.headerByteCount..<keyEnd])
+          .copyMemory(from: key)
+      }
+      unsafe value.withUnsafeBytes { value in
+        unsafe UnsafeMutableRawBufferPointer(rebasing: memory[keyEnd..<end])
+          .copyMemory(from: value)
+      }
+      count = end
+    }
   }
 
   /// A key's absence from `revision` on.
@@ -111,10 +128,7 @@ struct Record: Sendable {
     let valueStart = withValue ? keyRange.upperBound : bytes.count
     output.append(littleEndian: UInt32(bytes.count - valueStart))
     output.append(contentsOf: bytes.span.extracting(valueStart..<bytes.count))
-    output.append(littleEndian: created)
-    output.append(littleEndian: modified)
-    output.append(littleEndian: version)
-    output.append(littleEndian: lease)
+    output.append(littleEndian: (created, modified, version, lease))
   }
 
   /// How many bytes ``encode(into:withValue:)`` appends.

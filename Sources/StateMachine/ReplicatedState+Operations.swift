@@ -78,9 +78,9 @@ extension ReplicatedState {
     _ previous: Record?,
     to output: inout [UInt8]
   ) {
-    output.append(littleEndian: UInt16(0))
-    output.append(1)
-    output.append((previous == nil ? 0 : 1) | (number == nil ? 0 : 2))
+    // Code 0, kind 1 and the flags, at once: this is what every put answers.
+    let flags: UInt32 = (previous == nil ? 0 : 1) | (number == nil ? 0 : 2)
+    output.append(littleEndian: 0x0001_0000 | flags << 24)
     output.append(littleEndian: made.modified)
     output.append(littleEndian: made.version)
     if let number { output.append(littleEndian: number) }

@@ -14,7 +14,13 @@ final class StateBenchmark {
   /// Requests of one entry, as a busy leader makes them.
   private static let batch = 64
 
-  init(keys: Int) { self.keys = keys }
+  private let parts: [String]
+
+  /// Prepares to measure some parts, or all if none are named.
+  init(keys: Int, parts: [String]) {
+    self.keys = keys
+    self.parts = parts
+  }
 
   func run() {
     openSession()
@@ -25,15 +31,21 @@ final class StateBenchmark {
     }
     let bytes = Stopwatch.residentBytes() - before
     print("memory a key: \(bytes / keys) B (raw \(32 + 256) B)")
-    measure("put, existing keys, history kept", 500_000) { _ in
-      .operation(.put(Put(key: randomKey(), value: value)))
+    part("get") { measureReads() }
+    part("put") {
+      measure("put, existing keys, history kept", 500_000) { _ in
+        .operation(.put(Put(key: randomKey(), value: value)))
+      }
+      measure("add", 300_000) { _ in .operation(.update(Update(key: [99], .add(1)))) }
     }
-    measure("add", 300_000) { _ in .operation(.update(Update(key: [99], .add(1)))) }
-    measureReads()
-    measureLocks()
-    measureLeases(1_000_000)
-    measureCopy(value)
-    measureSnapshot()
+    part("lock") { measureLocks() }
+    part("lease") { measureLeases(1_000_000) }
+    part("copy") { measureCopy(value) }
+    part("snapshot") { measureSnapshot() }
+  }
+
+  private func part(_ name: String, _ body: () -> Void) {
+    if parts.isEmpty || parts.contains(name) { body() }
   }
 
   private func measure(_ name: String, _ count: Int, _ command: (Int) -> Command) {
@@ -94,6 +106,7 @@ final class StateBenchmark {
   private func applyAll(_ count: Int, _ command: (Int) -> Command) -> UInt64 {
     var spent: UInt64 = 0
     var done = 0
+    // Entries have stamps that lie close together, as under load.
     while done < count {
       var batches: [[UInt8]] = []
       while batches.count < 1000, done < count {

@@ -5,15 +5,17 @@
 
 let words = CommandLine.arguments.dropFirst()
 switch words.first {
-case "state": StateBenchmark(keys: words.dropFirst().first.flatMap { Int($0) } ?? 1_000_000).run()
+case "state":
+  let keys = words.dropFirst().first.flatMap { Int($0) } ?? 1_000_000
+  StateBenchmark(keys: keys, parts: Array(words.dropFirst(2))).run()
 case "journal": try JournalBenchmark(in: words.dropFirst().first ?? ".").run()
 case "restart": try RestartBenchmark(in: words.dropFirst().first ?? ".").run()
 default:
   print(
     """
-    usage: kvbench state [KEYS]           the state machine: commands, reads, copies, snapshots
-           kvbench journal [DIRECTORY]    the log, beside a bare loop of write and fdatasync
-           kvbench restart [DIRECTORY]    opening a log of a million entries
+    usage: kvbench state [KEYS [PART ...]]   the state machine: get, put, lock, lease, copy, snapshot
+           kvbench journal [DIRECTORY]       the log, beside a bare loop of write and fdatasync
+           kvbench restart [DIRECTORY]       opening a log of a million entries
     """
   )
 }

@@ -11,4 +11,16 @@ extension [UInt8] {
       unsafe Value(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Value.self))
     }
   }
+
+  /// Appends four numbers, each least significant byte first, in one go.
+  mutating func append(
+    littleEndian numbers: (UInt64, UInt64, UInt64, UInt64)
+  ) {
+    let ordered = (
+      numbers.0.littleEndian, numbers.1.littleEndian, numbers.2.littleEndian,
+      numbers.3.littleEndian
+    )
+    // SAFETY: four numbers lie one behind the other, and are read while they live.
+    unsafe Swift.withUnsafeBytes(of: ordered) { unsafe append(contentsOf: $0) }
+  }
 }
