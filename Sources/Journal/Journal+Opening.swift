@@ -148,12 +148,8 @@ extension Journal {
     for file in clean { try disk.perform(.remove(file.name)) }
     let removed = Set(clean.map(\.number))
     let newest = recovery.segments.last { !removed.contains($0.number) }?.number ?? 0
-    if recovery.cut != nil {
-      let number = usable?.number ?? newest + 1
-      if usable == nil {
-        try disk.perform(Self.preparation(of: number, byteCount: settings.segmentByteCount))
-      }
-      try begin(number, void: recovery.end, known: recovery.segments)
+    if recovery.cut != nil || active.byteCount != settings.segmentByteCount {
+      try begin(usable?.number ?? newest + 1, isReady: usable != nil, after: recovery)
     } else if let usable {
       spare = usable.number == active.number + 1 ? .ready(usable.number) : .none
     }
@@ -164,13 +160,15 @@ extension Journal {
     startWrites()
   }
 
-  /// Starts a segment that says where the log before it was cut.
+  /// Starts a segment that says where the log before it ends.
+  ///
+  /// One that has to be made gets its header before its name, so that it is never seen without.
   private func begin(
     _ number: UInt64,
-    void: LogOffset,
-    known: [SegmentFile]
+    isReady: Bool,
+    after recovery: Recovery
   ) throws(DiskError) {
-    segments = known.filter { $0.number < number }.map(SegmentStart.init)
+    segments = recovery.segments.filter { $0.number < number }.map(SegmentStart.init)
     segments.append(SegmentStart(number: number, after: standing.last.index))
     active = ActiveSegment(
       number: number,
@@ -180,9 +178,12 @@ extension Journal {
       needsHeader: false
     )
     var header = segmentHeader(standing: standing)
-    header.void = void
-    let file = FileName.segment(number)
+    header.void = recovery.end
+    let name = FileName.segment(number)
+    let file = isReady ? name : FileName.new(name)
+    if !isReady { try disk.perform(.fill(file, byteCount: settings.segmentByteCount)) }
     try disk.perform([.write(file, offset: 0, bytes: header.areaBytes), .sync(file)])
+    if !isReady { try disk.perform([.rename(file, to: name), .syncDirectory]) }
   }
 }
 

@@ -258,14 +258,23 @@ extension Recovery {
     where !isVoid(LogOffset(segment: file.number, offset: offset)) {
       evidence.look(at: offset, in: image)
     }
-    if let header = file.header, file.byteCount < header.segmentByteCount,
+    checkLength(of: file, image, into: &evidence)
+  }
+
+  /// A segment has its whole length before it has its name, and all that follow have the same.
+  private func checkLength(
+    of file: SegmentFile,
+    _ image: SegmentImage,
+    into evidence: inout Evidence
+  ) {
+    let newest = segments.last { $0.number <= file.number && $0.header != nil }
+    guard let expected = newest?.header?.segmentByteCount, file.byteCount != expected,
       !isVoid(LogOffset(segment: file.number, offset: file.byteCount))
-    {
-      evidence.add(
-        image.damage(file.byteCount, "the file ends early"),
-        at: LogOffset(segment: file.number, offset: file.byteCount)
-      )
-    }
+    else { return }
+    evidence.add(
+      image.damage(file.byteCount, "the file has not its length of \(expected) bytes"),
+      at: LogOffset(segment: file.number, offset: expected)
+    )
   }
 
   private func isVoid(_ place: LogOffset) -> Bool {
