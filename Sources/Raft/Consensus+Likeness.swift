@@ -49,6 +49,7 @@ extension Leadership {
     preferred?.since = now
     for slot in progress.indices {
       progress[slot].transfer?.movedAt = now
+      if progress[slot].heardAt != nil { progress[slot].heardAt = now }
       progress[slot].catchUp?.startedAt = now
     }
   }

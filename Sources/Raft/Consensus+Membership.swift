@@ -239,6 +239,8 @@ extension Consensus {
       progress.sort { $0.id < $1.id }
     }
     self.leadership?.progress = progress
+    // New voters may not have answered a round yet.
+    self.leadership?.countsSilenceFrom = now
   }
 
   func hasQuorum(where holds: (NodeID) -> Bool) -> Bool {

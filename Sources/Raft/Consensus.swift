@@ -82,9 +82,9 @@ package struct Consensus: Hashable, Sendable {
     loyalUntil = settings.leaseReads ? now.advanced(by: settings.loyalty) : now
     self.random = random
     boot = self.random.next()
-    // A crash may keep an entry and lose the term that came in the write before it only if the disk
-    // broke its promise; even then the node must not vote in a term whose entries it acknowledged.
-    if log.lastTerm > hardState.term { hardState = HardState(term: log.lastTerm) }
+    // A crash can keep an entry and lose the term that was in the same write. That term has a leader,
+    // and this node has no vote left in it.
+    if log.lastTerm > hardState.term { hardState = HardState(term: log.lastTerm, vote: id) }
     resetElectionTimer(now)
   }
 }

@@ -47,8 +47,9 @@ struct Log: Sendable {
     guard first >= firstIndex, first <= lastIndex else { return ([], 0) }
     let start = slot(of: first)
     let allowed = endOfBytes(before: start) + UInt64(max(byteLimit, 0))
+    let limit = min(slots.count, start + Message.entryLimit)
     var end = start + 1
-    while end < slots.count, slots[end].end <= allowed { end += 1 }
+    while end < limit, slots[end].end <= allowed { end += 1 }
     let byteCount = Int(slots[end - 1].end - endOfBytes(before: start))
     return (slots[start..<end].compactMap(\.entry), byteCount)
   }
