@@ -171,7 +171,10 @@ package struct ClientMachine: Sendable {
     for id in order {
       guard let call = calls[id] else { continue }
       deadline = min(deadline, call.deadline)
-      if let retry = call.retryAt { deadline = min(deadline, retry) }
+      // Without a link to send it over, the time of a retry is no reason to wake up: the link is.
+      if let retry = call.retryAt, endpoints[call.pinned ?? preferred].isOpen {
+        deadline = min(deadline, retry)
+      }
       if let since = call.withoutQuorumSince {
         deadline = min(deadline, since.advanced(by: settings.quorumPatience))
       }

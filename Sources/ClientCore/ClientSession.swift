@@ -34,12 +34,19 @@ extension ClientMachine {
     case .none:
       guard order.contains(where: { calls[$0]?.isCommand == true }) else { return }
       let open = OpenSession(ttl: ttl.wholeNanoseconds / 1_000_000, label: settings.label)
-      session = .opening(add(.command(.openSession(open)), deadline: patience, now: now))
+      session = .opening(addOwn(.openSession(open), deadline: patience, now: now))
     case .open(var open):
       guard now >= open.renewAt, open.renewal == nil else { return }
-      open.renewal = add(.command(.keepAlive), deadline: patience, now: now)
+      open.renewal = addOwn(.keepAlive, deadline: patience, now: now)
       session = .open(open)
     }
+  }
+
+  /// A call of the session's own, which may outlive it.
+  private mutating func addOwn(_ command: Command, deadline: Instant, now: Instant) -> CallID {
+    let id = add(.command(command), deadline: deadline, now: now)
+    calls[id]?.isOwn = true
+    return id
   }
 
   /// When the session is due to be renewed.

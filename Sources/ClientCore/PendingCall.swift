@@ -11,6 +11,8 @@ struct PendingCall: Sendable {
   var body: [UInt8]?
   /// Its place in a session, if it has one.
   var place: (session: SessionID, sequence: SequenceNumber)?
+  /// Whether the machine itself asks, for the session's sake: the application never hears of it.
+  var isOwn = false
   var sentOn: LinkID?
   var sendCount = 0
   /// Whether it was sent and nobody can say any more what became of that.
@@ -231,7 +233,8 @@ extension ClientMachine {
     with result: CallResult,
     into effects: inout ClientEffects
   ) {
-    if !failSession(id, result) { effects.results.append((id, result)) }
+    let isOwn = calls[id]?.isOwn ?? false
+    if !failSession(id, result), !isOwn { effects.results.append((id, result)) }
     forget(id)
   }
 
