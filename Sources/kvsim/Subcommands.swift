@@ -1,6 +1,6 @@
 /// What `kvsim` can do; one line here for each.
 enum Subcommands {
-  static var all: [any Subcommand.Type] { [ExploreCommand.self] }
+  static var all: [any Subcommand.Type] { [RunCommand.self, ExploreCommand.self] }
 
   static var usage: String {
     let width = all.map { $0.name.count }.max() ?? 0

@@ -1,0 +1,174 @@
+import RoostRaft
+import RoostStateMachine
+import RoostWire
+
+/// Sees into all nodes, as nobody could from outside: what they applied, what it meant, who led.
+///
+/// The first node that applies an entry says what the log holds there, and every other node (and every later
+/// start) must agree. A copy of the state machine, which never crashes, follows that log: its replies
+/// are the ones that each request may be answered with.
+struct ClusterJudge {
+  /// What became of one request in the log.
+  struct Execution {
+    let appliedAt: UInt64
+    let reply: [UInt8]
+  }
+
+  /// A request's name, however often it was sent.
+  struct RequestName: Hashable {
+    let session: UInt64
+    let first: UInt64
+    let second: UInt64
+
+    init(_ identity: RequestIdentity) {
+      switch identity {
+      case .session(let session, let sequence, _):
+        self.session = session.rawValue
+        first = sequence.rawValue
+        second = 0
+      case .oneShot(let id, _):
+        session = 0
+        first = id.high
+        second = id.low
+      }
+    }
+  }
+
+  /// What a key held from a revision on.
+  struct KeyMoment {
+    let revision: Revision
+    let state: RegisterState
+  }
+
+  /// From index 1 on.
+  private(set) var entries: [Entry] = []
+  private(set) var executions: [RequestName: Execution] = [:]
+  private(set) var keys: [[UInt8]: [KeyMoment]] = [:]
+  private(set) var oracle = ReplicatedState()
+  private var output = AppliedOutput()
+  /// The state's hash after each entry.
+  private var hashes: [UInt64] = []
+  private var leaders: [Term: NodeID] = [:]
+
+  // MARK: Nodes
+
+  /// Takes in that a node has applied an entry; answers what is wrong about it.
+  mutating func didApply(_ entry: Entry, at time: UInt64) -> String? {
+    let place = Int(entry.index.rawValue) - 1
+    if place < entries.count {
+      guard entries[place] != entry else { return nil }
+      return """
+        entry \(entry.index) is of term \(entry.term) with \(entry.payload.count) bytes here, \
+        and was of term \(entries[place].term) with \(entries[place].payload.count) bytes elsewhere
+        """
+    }
+    guard place == entries.count else {
+      return "entry \(entry.index) is applied after \(entries.count)"
+    }
+    if let last = entries.last, entry.term < last.term || entry.time < last.time {
+      return "entry \(entry.index) has a term or a time before that of the one before it"
+    }
+    entries.append(entry)
+    return follow(entry, at: time)
+  }
+
+  /// Takes in a node's state after an entry; answers what is wrong about it.
+  func hasState(_ hash: UInt64, at index: LogIndex) -> String? {
+    guard index > .zero, hashes.count >= index.rawValue else { return nil }
+    let expected = hashes[Int(index.rawValue) - 1]
+    return hash == expected ? nil : "its state at \(index) has hash \(hash) instead of \(expected)"
+  }
+
+  /// Takes in that a node leads; answers what is wrong about it.
+  mutating func leads(_ node: NodeID, in term: Term) -> String? {
+    let known = leaders[term]
+    leaders[term] = node
+    guard let known, known != node else { return nil }
+    return "node \(known) and node \(node) both lead in term \(term)"
+  }
+
+  var leaderCount: Int { leaders.count }
+
+  // MARK: Meaning
+
+  private mutating func follow(_ entry: Entry, at time: UInt64) -> String? {
+    output.removeAll()
+    let payload = entry.kind == .requests ? entry.payload : []
+    oracle.apply(payload, at: entry.index, time: entry.time, into: &output)
+    hashes.append(oracle.stateHash)
+    var offset = 0
+    var number = 0
+    while payload.count - offset >= 4 {
+      let byteCount = (0..<4).reduce(0) { $0 | Int(payload[offset + $1]) << (8 * $1) }
+      guard byteCount <= payload.count - offset - 4 else { break }
+      let bytes = [UInt8](payload[(offset + 4)..<(offset + 4 + byteCount)])
+      offset += 4 + byteCount
+      let reply = [UInt8](output.replyBytes[output.replyRange(number)])
+      number += 1
+      if let problem = follow(bytes, reply, at: time) { return problem }
+    }
+    return nil
+  }
+
+  private mutating func follow(_ bytes: [UInt8], _ reply: [UInt8], at time: UInt64) -> String? {
+    guard let request = try? Request(decodingAll: bytes) else { return nil }
+    if case .session(_, .zero, _) = request.identity { return nil }
+    let name = RequestName(request.identity)
+    if let earlier = executions[name] {
+      guard earlier.reply != reply, !Self.refusesRepetition(reply) else { return nil }
+      return """
+        \(request.command) was answered \(Self.story(earlier.reply)), and when it was repeated \
+        \(Self.story(reply))
+        """
+    }
+    executions[name] = Execution(appliedAt: time, reply: reply)
+    if let decoded = try? Reply(decodingAll: reply) { note(request.command, decoded) }
+    return nil
+  }
+
+  /// A repeated request may be told that it is too late to repeat the reply.
+  private static func refusesRepetition(_ reply: [UInt8]) -> Bool {
+    guard let failure = try? Failure(decodingAll: reply) else { return false }
+    return [.stale, .sessionExpired, .oneShotExpired, .oneShotTooFarAhead].contains(failure.code)
+  }
+
+  static func story(_ reply: [UInt8]) -> String {
+    (try? Reply(decodingAll: reply))?.story ?? "bytes that are no reply"
+  }
+
+  /// Writes down what a key holds since a revision.
+  private mutating func note(_ command: Command, _ reply: Reply) {
+    guard case .operation(let operation) = command else { return }
+    switch (operation, reply) {
+    case (.put(let put), .written(let written)):
+      let value = WorkloadPlan.number(in: put.value) ?? 0
+      note(put.key, written.revision, RegisterState(value: value, version: written.version))
+    case (.update(let update), .written(let written)):
+      let state = RegisterState(value: written.number ?? 0, version: written.version)
+      note(update.key, written.revision, state)
+    case (.delete(let delete), .deleted(let deleted)) where deleted.count > 0:
+      note(delete.key, deleted.revision, .absent)
+    default: break
+    }
+  }
+
+  private mutating func note(_ key: [UInt8], _ revision: Revision, _ state: RegisterState) {
+    keys[key, default: []].append(KeyMoment(revision: revision, state: state))
+  }
+
+  /// What a key held at a revision.
+  func state(of key: [UInt8], at revision: Revision) -> RegisterState {
+    let moments = keys[key] ?? []
+    var low = 0
+    var high = moments.count
+    while low < high {
+      let middle = (low + high) / 2
+      if moments[middle].revision <= revision { low = middle + 1 } else { high = middle }
+    }
+    return low == 0 ? .absent : moments[low - 1].state
+  }
+
+  func execution(of identity: RequestIdentity) -> Execution? {
+    executions[RequestName(identity)]
+  }
+}

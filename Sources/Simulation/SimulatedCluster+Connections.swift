@@ -1,0 +1,177 @@
+import RoostRaft
+import RoostReplica
+import RoostWire
+
+/// What reaches a node: frames of members, bytes of clients; as `Shell` takes them apart.
+extension SimulatedCluster {
+  func takeArrivals(_ node: SimulatedNode, _ life: NodeLife, _ local: Instant) {
+    let arrivals = life.inbox
+    life.inbox.removeAll(keepingCapacity: true)
+    for arrival in arrivals {
+      switch arrival {
+      case .packet(let member, let bytes):
+        takePacket(bytes, of: member, at: node, life, local)
+      case .stream(let link, let bytes):
+        takePiece(bytes, of: link, at: node, life, local)
+      case .bytes(let connection, let bytes):
+        guard life.connections[connection.token] != nil else { continue }
+        do throws(WireError) {
+          try handle(bytes, on: connection, node, life, local)
+        } catch {
+          tell("node \(node.id)", "drops client \(connection.client + 1): \(error)")
+          life.connections[connection.token] = nil
+          breakOff(connection, tellsClient: true)
+        }
+      case .closed(let connection): life.connections[connection.token] = nil
+      case .lostLink(let member): life.replica.lostLink(to: member, into: &life.effects)
+      }
+    }
+  }
+
+  // MARK: Members
+
+  private func takePacket(
+    _ bytes: [UInt8],
+    of member: NodeID,
+    at node: SimulatedNode,
+    _ life: NodeLife,
+    _ local: Instant
+  ) {
+    do throws(WireError) {
+      var input = bytes.span
+      let header = try FrameHeader.next(in: &input, bodyLimit: FrameHeader.bodyLimit)
+      guard header?.bodyByteCount == input.count else { throw .invalid("packet") }
+      let message = try Message(decoding: &input)
+      try input.expectEnd()
+      life.replica.receive(message, from: member, now: local)
+    } catch {
+      drop(from: Int(member.rawValue) - 1, at: node, because: error)
+    }
+  }
+
+  private func takePiece(
+    _ bytes: [UInt8],
+    of link: PeerLink,
+    at node: SimulatedNode,
+    _ life: NodeLife,
+    _ local: Instant
+  ) {
+    let whole = link.partial + bytes
+    link.partial = []
+    var input = whole.span
+    do throws(WireError) {
+      while let header = try FrameHeader.next(in: &input, bodyLimit: FrameHeader.bodyLimit) {
+        let body = input.extracting(first: header.bodyByteCount)
+        input = input.extracting(droppingFirst: header.bodyByteCount)
+        let member = NodeID(UInt64(link.from + 1))
+        let ticket = ForwardTicket(member: member, correlation: header.correlation)
+        switch header.kind {
+        case .forward:
+          life.replica.receiveForward(body, from: ticket, now: local, into: &life.effects)
+        case .forwardReply:
+          life.replica.receiveForwardReply(body, for: ticket, into: &life.effects)
+        default: throw .invalid("frame kind")
+        }
+      }
+      link.partial = input.copied()
+    } catch {
+      drop(from: link.from, at: node, because: error)
+    }
+  }
+
+  /// What comes from a member can't be trusted any more: its connection ends, and it dials again.
+  private func drop(from sender: Int, at node: SimulatedNode, because error: WireError) {
+    tell("node \(node.id)", "drops the connection of node \(sender + 1): \(error)")
+    guard let life = nodes[sender].life else { return }
+    for link in life.links where link.to == node.number && link.pipe != nil {
+      link.pipe?.isOpen = false
+      queue.add(.linkBroken(link), at: now + network.draw(50_000...3_000_000))
+    }
+  }
+
+  // MARK: Clients
+
+  private func handle(
+    _ bytes: [UInt8],
+    on connection: ClientConnection,
+    _ node: SimulatedNode,
+    _ life: NodeLife,
+    _ local: Instant
+  ) throws(WireError) {
+    let whole = connection.partial + bytes
+    connection.partial = []
+    var input = whole.span
+    if !connection.isGreeted {
+      guard input.count >= Hello.byteCount else {
+        connection.partial = whole
+        return
+      }
+      let hello = try Hello(decoding: &input)
+      guard hello.role == .client else { throw .invalid("role") }
+      greet(connection, node, life, local)
+    }
+    let limit = Request.byteLimit + 64
+    while let header = try FrameHeader.next(in: &input, bodyLimit: limit) {
+      let body = input.extracting(first: header.bodyByteCount)
+      input = input.extracting(droppingFirst: header.bodyByteCount)
+      let asker = ClientTicket(connection: connection.token, correlation: header.correlation)
+      switch header.kind {
+      case .request: life.replica.request(body, from: asker, now: local, into: &life.effects)
+      case .query: life.replica.query(body, from: asker, into: &life.effects)
+      case .status: answerStatus(header.correlation, connection, life, local)
+      default: throw .invalid("frame kind on this connection")
+      }
+    }
+    connection.partial = input.copied()
+  }
+
+  private func greet(
+    _ connection: ClientConnection,
+    _ node: SimulatedNode,
+    _ life: NodeLife,
+    _ local: Instant
+  ) {
+    connection.isGreeted = true
+    let reply = HelloReply(
+      verdict: .accepted,
+      cluster: Self.cluster,
+      node: node.id,
+      leader: life.replica.leader,
+      clusterTime: life.replica.clusterTime(now: local)
+    )
+    reply.encode(into: &connection.outbox)
+    markDirty(connection, of: life)
+  }
+
+  private func answerStatus(
+    _ correlation: UInt64,
+    _ connection: ClientConnection,
+    _ life: NodeLife,
+    _ local: Instant
+  ) {
+    let status = life.replica.status(now: local)
+    connection.outbox.appendFrame(.reply, correlation: correlation) { status.encode(into: &$0) }
+    markDirty(connection, of: life)
+  }
+
+  private func markDirty(_ connection: ClientConnection, of life: NodeLife) {
+    if !life.dirty.contains(where: { $0 === connection }) { life.dirty.append(connection) }
+  }
+
+  /// Puts a reply where it waits for the end of the turn.
+  func put(_ reply: ReplyPlace, of life: NodeLife) {
+    guard let connection = life.connections[reply.ticket.connection] else { return }
+    connection.outbox.appendFrame(.reply, correlation: reply.ticket.correlation) { output in
+      output += life.effects.replyBytes[reply.range]
+    }
+    markDirty(connection, of: life)
+  }
+
+  func flush(_ life: NodeLife) {
+    for connection in life.dirty {
+      if let pipe = connection.downward { push(connection.outbox, into: pipe) }
+      connection.outbox = []
+    }
+    life.dirty.removeAll(keepingCapacity: true)
+  }
+}

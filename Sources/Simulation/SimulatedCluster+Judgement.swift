@@ -1,0 +1,255 @@
+import RoostClientCore
+import RoostJournal
+import RoostRaft
+import RoostReplica
+import RoostStateMachine
+import RoostWire
+
+/// Judgement: of each turn as it happens, of the whole when it is over.
+extension SimulatedCluster {
+  /// Looks at what a node has done in its turn.
+  func judgeTurn(_ node: SimulatedNode, _ life: NodeLife) {
+    let consensus = life.replica.consensus
+    report.highestTerm = max(report.highestTerm, consensus.term.rawValue)
+    if consensus.isLeader, let problem = judge.leads(node.id, in: consensus.term) {
+      breach("two leaders", problem)
+    }
+    guard life.judged < life.replica.applied else { return }
+    while life.judged < life.replica.applied {
+      life.judged = LogIndex(life.judged.rawValue + 1)
+      guard let entry = consensus.entry(at: life.judged) else { continue }
+      if let problem = judge.didApply(entry, at: now) {
+        breach("logs differ", "node \(node.id): \(problem)")
+      }
+    }
+    report.committedCount = judge.entries.count
+    if let problem = judge.hasState(life.replica.state.stateHash, at: life.judged) {
+      breach("states differ", "node \(node.id): \(problem)")
+    }
+  }
+
+  // MARK: Liveness
+
+  /// Whether no call is under way and every node has applied all that any has.
+  var isQuiet: Bool {
+    guard clients.allSatisfy({ $0.calls.isEmpty }) else { return false }
+    let committed = LogIndex(UInt64(judge.entries.count))
+    return nodes.allSatisfy { node in
+      guard let life = node.life else { return false }
+      return life.replica.applied == committed && life.journal.isIdle
+    }
+  }
+
+  /// After everything was healed, calls succeed, and all nodes come to know the same.
+  func judgeLiveness(isQuiet: Bool, probes: PartialRangeFrom<Int>) {
+    guard report.violations.isEmpty else { return }
+    if !isQuiet {
+      let busy = clients.filter { !$0.calls.isEmpty }.map { $0.number + 1 }
+      let places = nodes.map { node in
+        node.life.map { "\($0.replica.applied) of \($0.replica.consensus.lastIndex)" } ?? "down"
+      }
+      return breach(
+        "not quiet",
+        "calls of clients \(busy) are under way; nodes have applied \(places) of \(judge.entries.count)"
+      )
+    }
+    for call in history[probes.lowerBound...] {
+      guard case .failed(let failure) = call.result, failure.reason != .sessionEnded else {
+        continue
+      }
+      return breach("not live", "a call failed although all was well: \(call)")
+    }
+  }
+
+  // MARK: History
+
+  func judgeHistory() {
+    guard report.violations.isEmpty else { return }
+    judgeReplies()
+    judgeRevisions()
+    judgeOldReads()
+    judgeKeys()
+  }
+
+  /// Every reply to a request is the one that the log gave it, and what did not happen did not happen.
+  private func judgeReplies() {
+    for call in history where call.isCommand {
+      let execution = call.identity.flatMap { judge.execution(of: $0) }
+      switch call.result {
+      case .answered(let bytes):
+        guard !isNodeFailure(bytes) else { continue }
+        guard let execution else {
+          breach("acknowledged and lost", "\(call) is not in the log")
+          continue
+        }
+        guard execution.reply != bytes, !isTooLate(bytes) else { continue }
+        breach("other reply", "\(call), but the log says \(ClusterJudge.story(execution.reply))")
+      case .failed(let failure) where !failure.mayHaveExecuted:
+        guard let execution, !isFailure(execution.reply) else { continue }
+        breach("said not to have happened", "\(call), but it was executed")
+      default: continue
+      }
+    }
+  }
+
+  private func isFailure(_ bytes: [UInt8]) -> Bool { (try? Failure(decodingAll: bytes)) != nil }
+
+  private func isNodeFailure(_ bytes: [UInt8]) -> Bool {
+    (try? Failure(decodingAll: bytes)).map { $0.code.rawValue >= 100 } ?? false
+  }
+
+  /// The reply can't be repeated any more: the client has said that it needs it no longer.
+  private func isTooLate(_ bytes: [UInt8]) -> Bool {
+    guard let failure = try? Failure(decodingAll: bytes) else { return false }
+    return failure.code == .stale || failure.code == .oneShotExpired
+  }
+
+  /// What a call saw is never older than what was known before it began.
+  private func judgeRevisions() {
+    var newest = Revision.zero
+    let ends = history.indices.filter { history[$0].revision != nil }
+      .sorted { (history[$0].endedAt ?? 0, $0) < (history[$1].endedAt ?? 0, $1) }
+    var next = 0
+    for call in history where call.mustBeNew {
+      guard let revision = call.revision else { continue }
+      while next < ends.count, let end = history[ends[next]].endedAt, end < call.startedAt {
+        newest = max(newest, history[ends[next]].revision ?? .zero)
+        next += 1
+      }
+      guard revision < newest || call.isWrite && revision == newest else { continue }
+      breach("stale", "\(call) although revision \(newest) was known before")
+    }
+  }
+
+  /// A read that may be old still shows a state that was.
+  private func judgeOldReads() {
+    for call in history {
+      guard case .query(_, .get(let get)) = call.kind,
+        case .value(let revision, let entry) = call.reply
+      else { continue }
+      let expected = judge.state(of: get.key, at: revision)
+      guard entry.register != expected else { continue }
+      breach("never was", "\(call), but at that revision it was \(expected)")
+    }
+  }
+
+  /// The history of each key can be explained by calls that take effect one at a time.
+  private func judgeKeys() {
+    var calls: [[UInt8]: [RegisterCall]] = [:]
+    for call in history {
+      guard let key = call.key, let register = registerCall(call) else { continue }
+      calls[key, default: []].append(register)
+    }
+    for key in calls.keys.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
+      guard let own = calls[key] else { continue }
+      switch RegisterChecker.judge(own) {
+      case .explained: continue
+      case .undecided: report.undecidedKeys += 1
+      case .refused(let refusal):
+        let states = refusal.possible.prefix(4).map { "\($0.value) v\($0.version)" }
+        breach("not linearizable", "\(own[refusal.call].name), but \(text(key)) can be \(states)")
+      }
+    }
+  }
+
+  /// A call as the register checker takes it; nil if it can't have had an effect and saw nothing.
+  private func registerCall(_ call: RecordedCall) -> RegisterCall? {
+    guard let action = call.registerAction else { return nil }
+    if case .answered(let bytes) = call.result, let reply = call.reply, !isTooLate(bytes) {
+      guard let outcome = reply.registerOutcome else { return nil }
+      return RegisterCall(
+        action,
+        outcome,
+        during: call.startedAt...(call.endedAt ?? .max),
+        name: "\(call)"
+      )
+    }
+    // Nobody heard the answer: the log knows what it was, and when it can't have happened any later.
+    guard call.isCommand, let execution = call.identity.flatMap({ judge.execution(of: $0) }),
+      let outcome = (try? Reply(decodingAll: execution.reply))?.registerOutcome
+    else { return nil }
+    return RegisterCall(
+      action,
+      outcome,
+      during: call.startedAt...max(call.startedAt, execution.appliedAt),
+      name: "\(call)"
+    )
+  }
+}
+
+extension RecordedCall {
+  /// The key of a call on one key, unless it may show an old state.
+  var key: [UInt8]? {
+    switch kind {
+    case .query(.serializable, _): nil
+    case .query(_, .get(let get)): get.key
+    case .command(.operation(.put(let put))): put.key
+    case .command(.operation(.delete(let delete))): delete.key
+    case .command(.operation(.update(let update))): update.key
+    default: nil
+    }
+  }
+
+  var registerAction: RegisterCall.Action? {
+    switch kind {
+    case .query(_, .get): return .read
+    case .command(.operation(.put(let put))):
+      let value = WorkloadPlan.number(in: put.value) ?? 0
+      switch put.options.condition {
+      case nil: return .put(value)
+      case .absent: return .putIf(.absent, value)
+      case .present: return .putIf(.present, value)
+      case .version(let version): return .putIf(.version(version), value)
+      default: return nil
+      }
+    case .command(.operation(.delete)): return .delete
+    case .command(.operation(.update(let update))):
+      guard case .add(let change) = update.change else { return nil }
+      return .add(change)
+    default: return nil
+    }
+  }
+
+  /// The store's revision that the answer names.
+  var revision: Revision? {
+    switch reply {
+    case .written(let written): written.revision
+    case .deleted(let deleted): deleted.revision
+    case .value(let revision, _): revision
+    default: nil
+    }
+  }
+
+  /// Whether the answer shows a change that the call made.
+  var isWrite: Bool {
+    switch reply {
+    case .written: true
+    case .deleted(let deleted): deleted.count > 0
+    default: false
+    }
+  }
+
+  var mustBeNew: Bool {
+    if case .query(.serializable, _) = kind { false } else { true }
+  }
+}
+
+extension Reply {
+  var registerOutcome: RegisterCall.Outcome? {
+    switch self {
+    case .value(_, let entry): .saw(entry.register)
+    case .written(let written): .written(version: written.version, number: written.number)
+    case .deleted(let deleted): .deleted(deleted.count > 0)
+    case .failure(let failure) where failure.code == .conditionFailed: .refused
+    default: nil
+    }
+  }
+}
+
+extension KeyValue? {
+  /// What the checkers look at.
+  var register: RegisterState {
+    guard let self else { return .absent }
+    return RegisterState(value: WorkloadPlan.number(in: self.value) ?? -1, version: self.version)
+  }
+}

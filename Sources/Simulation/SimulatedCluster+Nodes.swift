@@ -1,0 +1,225 @@
+import RoostClientCore
+import RoostJournal
+import RoostRaft
+import RoostReplica
+import RoostStateMachine
+import RoostWire
+
+/// Nodes: how they start, end, and take their turns.
+///
+/// A turn does what `Shell` does, in its order: time, what came in, then effects until there are no more, with messages
+/// sent before writes begin, and replies at the end.
+extension SimulatedCluster {
+  static let cluster = ClusterID(77)
+
+  func start(_ node: SimulatedNode, after life: UInt64) {
+    guard node.life == nil, node.lifeCount == life else { return }
+    node.lifeCount += 1
+    report.startCount += 1
+    node.disk.advance(to: Instant(nanoseconds: now))
+    // Moments of two starts can't be compared.
+    node.clock = VirtualClock(
+      start: node.random.draw(from: 1_000_000_000...1_000_000_000_000),
+      drift: node.clock.drift,
+      world: now
+    )
+    do throws(JournalError) {
+      let identity = JournalIdentity(cluster: Self.cluster, node: node.id)
+      let (journal, recovered) = try Journal.open(
+        on: node.disk,
+        as: identity,
+        settings: plan.journal
+      )
+      adopt(journal, recovered, on: node)
+    } catch {
+      breach("start refused", "node \(node.id) can't open its journal: \(error)")
+    }
+  }
+
+  private func adopt(_ journal: Journal, _ recovered: Recovered, on node: SimulatedNode) {
+    let members = (0..<plan.nodeCount).map { Member(NodeID(UInt64($0 + 1))) }
+    let restored = Restored(
+      hardState: recovered.hardState,
+      mark: SnapshotMark(founding: Membership(founding: members)),
+      entries: recovered.entries,
+      promised: recovered.promised ?? .start
+    )
+    let local = node.clock.local(at: now)
+    let replica = Replica(
+      id: node.id,
+      settings: plan.settings,
+      restored: restored,
+      state: ReplicatedState(),
+      random: node.random.split(),
+      now: local
+    )
+    let life = NodeLife(number: node.lifeCount, replica: replica, journal: journal, now: local)
+    life.links = (0..<plan.nodeCount).filter { $0 != node.number }
+      .map { PeerLink(from: node.number, to: $0, life: life.number, now: now) }
+    node.life = life
+    tell(
+      "node \(node.id)",
+      "starts in term \(recovered.hardState.term) with entries up to \(replica.consensus.lastIndex)"
+        + recovered.findings.map { "; \($0)" }.joined()
+    )
+    mark(UInt64(node.number) << 8 | 1)
+    wake(node)
+  }
+
+  /// Sees to it that the node takes a turn soon.
+  func wake(_ node: SimulatedNode) {
+    scheduleTurn(node, at: now + node.random.draw(from: plan.turnDelay))
+  }
+
+  func scheduleTurn(_ node: SimulatedNode, at time: UInt64) {
+    guard let life = node.life else { return }
+    let time = max(time, now + Self.turnCost, node.pausedUntil)
+    guard time < life.nextTurn else { return }
+    life.nextTurn = time
+    queue.add(.turn(node: node.number, life: life.number), at: time)
+  }
+
+  func turn(_ node: SimulatedNode, _ lifeNumber: UInt64) {
+    guard let life = node.life, life.number == lifeNumber, life.nextTurn <= now else { return }
+    life.nextTurn = .max
+    guard now >= node.pausedUntil else { return scheduleTurn(node, at: node.pausedUntil) }
+    report.turnCount += 1
+    node.disk.advance(to: Instant(nanoseconds: now))
+    let local = max(life.lastNow, node.clock.local(at: now))
+    life.lastNow = local
+    life.replica.tick(now: local)
+    takeArrivals(node, life, local)
+    guard perform(node, life, local) else { return }
+    keepLinks(node, life)
+    flush(life)
+    mark(UInt64(node.number) << 32 | life.replica.applied.rawValue)
+    scheduleNext(node, life)
+  }
+
+  private func scheduleNext(_ node: SimulatedNode, _ life: NodeLife) {
+    var next = node.clock.world(at: life.replica.nextDeadline)
+    next = min(next, node.disk.nextDeadline.nanoseconds)
+    for link in life.links where link.pipe == nil && !link.isDialling {
+      next = min(next, link.nextAttempt)
+    }
+    scheduleTurn(node, at: next)
+  }
+
+  /// Lets the turn take effect; false if the node did not survive it.
+  private func perform(_ node: SimulatedNode, _ life: NodeLife, _ local: Instant) -> Bool {
+    var isDone = false
+    while !isDone {
+      guard step(node) else { return false }
+      let journalReport = life.journal.poll()
+      if let failure = journalReport.failure {
+        tell("node \(node.id)", "ends itself: \(failure)")
+        kill(node, down: 500_000_000)
+        return false
+      }
+      if let ticket = journalReport.durable {
+        tell("node \(node.id)", "has synced write \(ticket)")
+        life.replica.didPersist(through: WriteTicket(ticket), now: local)
+      }
+      life.replica.finishTurn(now: local, into: &life.effects)
+      judgeTurn(node, life)
+      isDone = life.effects.isEmpty
+      guard send(node, life), write(node, life) else { return false }
+    }
+    return true
+  }
+
+  private func send(_ node: SimulatedNode, _ life: NodeLife) -> Bool {
+    let messages = life.effects.messages
+    life.effects.messages.removeAll(keepingCapacity: true)
+    for envelope in messages {
+      guard step(node) else { return false }
+      route(envelope, from: node, life)
+    }
+    let forwards = life.effects.forwards
+    life.effects.forwards.removeAll(keepingCapacity: true)
+    for forward in forwards {
+      guard step(node) else { return false }
+      route(forward, from: node, life)
+    }
+    for reply in life.effects.replies { put(reply, of: life) }
+    life.effects.replies.removeAll(keepingCapacity: true)
+    life.effects.replyBytes.removeAll(keepingCapacity: true)
+    for change in life.effects.changes { tell("node \(node.id)", "\(change)") }
+    life.effects.changes.removeAll(keepingCapacity: true)
+    return true
+  }
+
+  private func write(_ node: SimulatedNode, _ life: NodeLife) -> Bool {
+    let writes = life.effects.writes
+    life.effects.writes.removeAll(keepingCapacity: true)
+    for write in writes {
+      guard step(node) else { return false }
+      tell("node \(node.id)", write.story)
+      life.journal.append(
+        ticket: write.ticket.rawValue,
+        hardState: write.hardState,
+        truncateFrom: write.truncateFrom,
+        entries: write.entries
+      )
+    }
+    return true
+  }
+
+  /// A place in a turn at which the power may go; false if it did.
+  private func step(_ node: SimulatedNode) -> Bool {
+    guard let fuse = node.fuse else { return true }
+    guard fuse.steps <= 1 else {
+      node.fuse?.steps -= 1
+      return true
+    }
+    node.fuse = nil
+    losePower(node, down: fuse.down)
+    return false
+  }
+
+  // MARK: Ends
+
+  func losePower(_ node: SimulatedNode, down: UInt64) {
+    guard node.life != nil else { return }
+    tell("node \(node.id)", "loses power")
+    node.disk.advance(to: Instant(nanoseconds: now))
+    node.disk.crash()
+    end(node, isSilent: true, down: down)
+  }
+
+  func kill(_ node: SimulatedNode, down: UInt64) {
+    guard node.life != nil else { return }
+    tell("node \(node.id)", "is killed")
+    node.disk.advance(to: Instant(nanoseconds: now))
+    node.disk.kill()
+    end(node, isSilent: false, down: down)
+  }
+
+  private func end(_ node: SimulatedNode, isSilent: Bool, down: UInt64) {
+    guard let life = node.life else { return }
+    mark(UInt64(node.number) << 8 | 2)
+    node.fuse = nil
+    node.pausedUntil = 0
+    node.life = nil
+    for token in life.connections.keys.sorted() {
+      guard let connection = life.connections[token] else { continue }
+      breakOff(connection, tellsClient: !isSilent)
+    }
+    for link in life.links { link.pipe?.isOpen = false }
+    if !isSilent { breakLinks(to: node) }
+    queue.add(.start(node: node.number, life: node.lifeCount), at: now + max(down, 1))
+  }
+}
+
+extension Write {
+  /// What is written, for stories.
+  var story: String {
+    var parts: [String] = []
+    if let hardState { parts.append("term \(hardState.term) and vote \(hardState.vote)") }
+    if let truncateFrom { parts.append("a cut from \(truncateFrom) on") }
+    if let first = entries.first, let last = entries.last {
+      parts.append("entries \(first.index)...\(last.index) of term \(last.term)")
+    }
+    return "writes " + parts.joined(separator: ", ") + " as write \(ticket)"
+  }
+}

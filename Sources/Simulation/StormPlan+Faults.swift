@@ -1,0 +1,83 @@
+import RoostWire
+
+extension StormPlan {
+  private enum Kind: CaseIterable {
+    case powerLoss, kill, powerLossInTurn, pause, partition, oneWay, partial, flapping
+    case foulWeather, resetConnections, clockJump, clockDrift, slowDisk, writeFailure, clientDeath
+    /// All machines lose power together.
+    case blackout
+  }
+
+  /// Draws a part of all kinds, and for each how often it happens.
+  mutating func drawFaults(_ random: inout SplitMix64) {
+    for kind in Kind.allCases {
+      var own = random.split()
+      guard own.chance(2, in: 5) else { continue }
+      let interval = own.draw(from: 2 * Self.second...25 * Self.second)
+      var time = own.below(interval)
+      while time < length {
+        add(kind, at: time, &own)
+        time += interval / 4 + own.below(interval * 3 / 2)
+      }
+    }
+    faults = faults.enumerated().sorted { left, right in
+      left.element.time != right.element.time
+        ? left.element.time < right.element.time : left.offset < right.offset
+    }.map(\.element)
+  }
+
+  private mutating func add(_ kind: Kind, at time: UInt64, _ random: inout SplitMix64) {
+    let node = Int(random.below(UInt64(nodeCount)))
+    let down = random.draw(from: 1 * Self.millisecond...8 * Self.second)
+    let length = random.draw(from: 20 * Self.millisecond...10 * Self.second)
+    func add(_ action: FaultAction) { faults.append(Fault(time: time, action: action)) }
+    switch kind {
+    case .powerLoss: add(.powerLoss(node: node, down: down))
+    case .kill: add(.kill(node: node, down: down))
+    case .powerLossInTurn:
+      add(.powerLossInTurn(node: node, steps: Int(random.draw(from: 1...80)), down: down))
+    case .pause: add(.pause(node: node, length: length))
+    case .flapping:
+      let period = random.draw(from: 20 * Self.millisecond...800 * Self.millisecond)
+      add(.flapping(node: node, times: Int(random.draw(from: 2...8)), period: period))
+    case .foulWeather: add(.foulWeather(Self.drawWeather(&random), length: length))
+    case .resetConnections: add(.resetConnections(node: node))
+    case .clockJump:
+      add(.clockJump(node: node, by: random.draw(from: 10 * Self.millisecond...10 * Self.second)))
+    case .clockDrift: add(.clockDrift(node: node, drift: Int64(random.below(9000)) - 4500))
+    case .slowDisk:
+      add(.slowDisk(node: node, factor: random.draw(from: 2...300), length: length))
+    case .writeFailure: add(.writeFailure(node: node))
+    case .clientDeath: add(.clientDeath(client: Int(random.below(UInt64(clients.count)))))
+    case .blackout:
+      for node in 0..<nodeCount {
+        let down = random.draw(from: 1 * Self.millisecond...2 * Self.second)
+        add(.powerLoss(node: node, down: down))
+      }
+    case .partition, .oneWay, .partial:
+      addPartition(kind, at: time, length: length, &random)
+    }
+  }
+
+  private mutating func addPartition(
+    _ kind: Kind,
+    at time: UInt64,
+    length: UInt64,
+    _ random: inout SplitMix64
+  ) {
+    guard nodeCount > 1 else { return }
+    let node = Int(random.below(UInt64(nodeCount)))
+    let other = (node + 1 + Int(random.below(UInt64(nodeCount - 1)))) % nodeCount
+    let action: FaultAction =
+      switch kind {
+      case .oneWay: .oneWay(from: node, to: other, length: length)
+      case .partial: .partial(node: node, other: other, length: length)
+      default:
+        .partition(
+          side: (0..<nodeCount).filter { $0 == node || random.chance(1, in: 3) },
+          length: length
+        )
+      }
+    faults.append(Fault(time: time, action: action))
+  }
+}
