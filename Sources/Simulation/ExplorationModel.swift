@@ -34,6 +34,8 @@ package struct ExplorationModel: Sendable {
   package var readLimit = 0
   package var transferLimit = 0
   package var snapshotLimit = 0
+  /// How often a node comes back with an empty disk, as another incarnation.
+  package var amnesiaLimit = 0
   /// The memberships that a leader may be asked for, each by its voters and its learners.
   package var changes: [Change] = []
   package var changeLimit = 1
@@ -74,15 +76,19 @@ package struct ExplorationModel: Sendable {
 
   /// A part of a prologue.
   ///
-  /// After each, everything under way arrives and is written, but for what the deaf should hear.
+  /// After each that is something to do, everything under way arrives and is written.
   package enum Scene: Sendable {
     case elect(UInt64)
     case heartbeat(UInt64)
     case propose(UInt64)
     case snapshot(UInt64)
     case crash(UInt64)
-    /// From here on these nodes hear nothing; what they miss is lost.
+    /// Asks for one of the model's changes.
+    case change(UInt64, Int)
+    /// From here on messages from and to these nodes are lost.
     case deaf([UInt64])
+    /// From here on messages from and to these nodes stay under way.
+    case slow([UInt64])
   }
 }
 

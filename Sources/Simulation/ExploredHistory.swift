@@ -19,10 +19,11 @@ struct ExploredHistory: Hashable {
   var changes: UInt8 = 0
   var transfers: UInt8 = 0
   var snapshots: UInt8 = 0
+  var amnesias: UInt8 = 0
 
   /// What an event takes from what may happen.
   enum Price: Hashable {
-    case nothing, crash, duplicate, stepDown, change, transfer, snapshot
+    case nothing, crash, duplicate, stepDown, change, transfer, snapshot, amnesia
     case read(Int)
   }
 
@@ -36,6 +37,7 @@ struct ExploredHistory: Hashable {
     case .change: return Self.count(&changes, upTo: model.changeLimit)
     case .transfer: return Self.count(&transfers, upTo: model.transferLimit)
     case .snapshot: return Self.count(&snapshots, upTo: model.snapshotLimit)
+    case .amnesia: return Self.count(&amnesias, upTo: model.amnesiaLimit)
     case .read(let number):
       guard readFloors.count + 1 == number else { return false }
       readFloors.append(UInt8(commitTerms.count))
@@ -60,6 +62,7 @@ extension ExploredMove {
     case .change: .change
     case .transfer: .transfer
     case .snapshot: .snapshot
+    case .loseJournal: .amnesia
     case .read(let id): .read(Int(id.rawValue))
     case .sync, .timeout, .heartbeat, .propose, .askAgain, .snapshotChecked: .nothing
     }

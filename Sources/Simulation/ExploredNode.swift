@@ -10,6 +10,7 @@ struct ExploredPacket: Hashable {
 
 /// What survives a crash.
 struct ExploredDisk: Hashable {
+  var incarnation = Incarnation.zero
   var hardState = HardState()
   var mark: SnapshotMark
   var entries: [Entry] = []
@@ -66,6 +67,8 @@ enum ExploredMove: Hashable {
   case sync
   /// The node stops and starts again: some writes have reached the disk, and of the next one a part.
   case crash(writes: Int, entriesOfNext: Int?)
+  /// The node starts again with an empty disk.
+  case loseJournal
   case timeout
   case heartbeat
   case propose
@@ -105,6 +108,7 @@ struct ExploredNode: Hashable {
     in model: ExplorationModel
   ) -> Consensus {
     let restored = Restored(
+      incarnation: disk.incarnation,
       hardState: disk.hardState,
       mark: disk.mark,
       entries: disk.entries,
@@ -143,6 +147,7 @@ struct ExploredNode: Hashable {
     for read in 0..<model.readLimit { moves.append(.read(ReadID(UInt64(read) + 1))) }
     if model.snapshotLimit > 0, canSaveSnapshot { moves.append(.snapshot) }
     if model.crashLimit > 0 { moves += crashes(in: model) }
+    if model.amnesiaLimit > 0 { moves.append(.loseJournal) }
     return moves
   }
 

@@ -197,14 +197,17 @@ struct ExploredPlaces {
     if let first = firstMoves[place] { return Int(first)..<(Int(first) + moveCounts[place]) }
     let possible = nodes[place].moves(in: model)
     let first = moves.count
-    for move in possible {
-      var step = ExploredStep(from: nodes[place], in: model)
-      step.make(move, logs: &logs)
-      moves.append((move, add(step)))
-    }
+    for move in possible { moves.append((move, outcome(of: move, at: node))) }
     firstMoves[place] = UInt32(first)
     moveCounts[place] = possible.count
     return first..<moves.count
+  }
+
+  /// What the move leads to, whether or not the model lets it happen.
+  mutating func outcome(of move: ExploredMove, at node: UInt32) -> UInt32 {
+    var step = ExploredStep(from: nodes[Int(node)], in: model)
+    step.make(move, logs: &logs)
+    return add(step)
   }
 
   private mutating func add(_ step: ExploredStep) -> UInt32 {

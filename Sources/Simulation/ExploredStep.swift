@@ -40,6 +40,7 @@ struct ExploredStep {
     switch move {
     case .sync: sync()
     case .crash(let writes, let part): crash(writes, part)
+    case .loseJournal: loseJournal()
     case .timeout: timeOut()
     case .heartbeat:
       node.heartbeatCount += 1
@@ -76,11 +77,21 @@ struct ExploredStep {
     let before = node.disk.hardState
     for write in node.writes.prefix(count) { node.disk.perform(write) }
     if let part { node.disk.perform(node.writes[count], entryCount: part) }
+    judgeDisk(before)
+    start()
+  }
+
+  private mutating func loseJournal() {
+    let incarnation = Incarnation(node.disk.incarnation.rawValue + 1)
+    node.disk = ExploredDisk(incarnation: incarnation, mark: SnapshotMark(founding: .none))
+    start()
+  }
+
+  private mutating func start() {
     node.writes = []
     node.checking = nil
     node.heartbeatCount = 0
     if model.readLimit > 0 { node.startCount += 1 }
-    judgeDisk(before)
     node.core = ExploredNode.start(
       node.id,
       from: node.disk,

@@ -40,9 +40,9 @@ extension Explorer {
 
   /// What is committed is on the disks of a majority, and who lacks it cannot be elected.
   ///
-  /// Judged where the voters are always the same.
+  /// Judged where the voters are always the same, and none forgets.
   private func breachOfCommitment() -> String? {
-    guard model.changes.isEmpty else { return nil }
+    guard model.changes.isEmpty, model.amnesiaLimit == 0 else { return nil }
     let committed = histories[Int(next.history)].committed
     guard committed != 0 else { return nil }
     let length = places.logs.length(of: committed)

@@ -212,7 +212,7 @@ package struct Explorer {
     }
     let finding = places.findings[Int(transition.finding)]
     breach = breach ?? finding.breach
-    for commit in finding.commits where !isDurable(commit, new) {
+    for commit in finding.commits where model.amnesiaLimit == 0 && !isDurable(commit, new) {
       breach = breach ?? "\(new.id) committed \(commit.index) without a quorum of disks"
     }
     for read in finding.readsReady where !history.answer(read) {
