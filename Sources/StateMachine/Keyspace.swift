@@ -16,7 +16,9 @@ struct Keyspace: Sendable {
   private(set) var hash: UInt64 = 0
   /// Keys and values that are live, in bytes.
   private(set) var liveBytes: UInt64 = 0
-  /// Keys and values that only history holds, in bytes.
+  /// What a change costs besides the key and value that it keeps, about.
+  static let changeByteCount: UInt64 = 128
+  /// What history costs: so much a change, and the keys and values that it alone holds.
   private(set) var historyBytes: UInt64 = 0
   /// Keys by the lease or session that they live as long as: the owner's id, most significant byte
   /// first, and the key.
@@ -139,7 +141,7 @@ struct Keyspace: Sendable {
   private mutating func account(removed record: Record, previous: Record?, sign: Bool) {
     var hash: UInt64 = 0
     var live: UInt64 = 0
-    var history: UInt64 = 0
+    var history = Self.changeByteCount
     if !record.isTombstone {
       hash &+= record.hash
       live &+= UInt64(record.byteCount)
@@ -200,6 +202,7 @@ struct Keyspace: Sendable {
   mutating func forgetOldestChange() {
     let change = changes.removeFirst()
     oldest = max(oldest, change.revision)
+    historyBytes &-= Self.changeByteCount
     if let previous = change.previous, !previous.isTombstone {
       historyBytes &-= UInt64(previous.byteCount)
     }
@@ -257,6 +260,7 @@ extension Keyspace {
       }
       previous = changes[position].record
     }
+    historyBytes &+= Self.changeByteCount
     if let previous, !previous.isTombstone { historyBytes &+= UInt64(previous.byteCount) }
     changes.append(Change(time: time, record: record, previous: previous))
     transactionStart = changes.next

@@ -269,15 +269,24 @@ struct LockTable: Sendable {
   ///   - open: Locks of which something was given back. What is left in it needs another call.
   ///   - limit: How many claims may be granted before the rest is left.
   ///   - time: The cluster time.
+  ///   - sessions: All sessions. One that has ended is granted nothing: what it awaits goes with it, and
+  ///     then whoever stands behind gets on.
   /// - Returns: The claims that were granted, in order.
-  mutating func advance(_ open: inout [UInt32], limit: Int, at time: UInt64) -> [UInt32] {
+  mutating func advance(
+    _ open: inout [UInt32],
+    limit: Int,
+    at time: UInt64,
+    sessions: borrowing SlotTable<Session>
+  ) -> [UInt32] {
     var granted: [UInt32] = []
     while let lock = open.last {
       guard let first = locks[lock]?.waiters.first else {
         open.removeLast()
         continue
       }
-      if let claim = parts[first, orNone: Self.none]?.claim, canGrant(claim, at: time) {
+      if let claim = parts[first, orNone: Self.none]?.claim, canGrant(claim, at: time),
+        sessions.liveSlot(of: claims[claim]?.session ?? 0, at: time) != nil
+      {
         guard granted.count < limit else { return granted }
         let isJoined = claims[claim]?.partCount ?? 1 > 1
         _ = grant(claim, wasWaiting: true, at: time)

@@ -105,6 +105,20 @@ extension ReplicatedState {
     return false
   }
 
+  /// Where the claim of an acknowledged acquire stands, while there is one: a retry finds its place.
+  func claimState(of caller: Caller) -> LockState? {
+    guard let slot = caller.slot else { return nil }
+    var claim = sessions.withElement(slot) { $0.firstClaim }
+    while let current = locks.claims[claim, orNone: LockTable.none] {
+      if current.sequence == caller.sequence.rawValue {
+        return current.isWaiting
+          ? .waiting(ahead: ahead(of: claim)) : .granted(token: current.token)
+      }
+      claim = current.nextOfSession
+    }
+    return nil
+  }
+
   private func ahead(of claim: UInt32) -> UInt64 {
     var most = 0
     for part in locks.partsOf(claim) {
@@ -254,7 +268,12 @@ extension ReplicatedState {
   /// Gives what became free to those who wait.
   mutating func advance(_ freed: [UInt32], into output: inout AppliedOutput) {
     var open = freed
-    let granted = locks.advance(&open, limit: limits.clearingSteps, at: time.rawValue)
+    let granted = locks.advance(
+      &open,
+      limit: limits.clearingSteps,
+      at: time.rawValue,
+      sessions: sessions
+    )
     for claim in granted {
       let token = locks.claims[claim]?.token ?? 0
       resolve(claim, .lock(.granted(token: token)), into: &output)

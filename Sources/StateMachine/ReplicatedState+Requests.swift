@@ -45,16 +45,21 @@ extension ReplicatedState {
     guard sequence > .zero else {
       return executeRepeatable(command, by: caller, into: &output)
     }
+    let isCrowded = storedReplyBytes >= limits.allStoredReplyBytes
     let admission = updateReplies(of: slot) { [limits] session in
       session.admit(
         sequence.rawValue,
         firstIncomplete: firstIncomplete.rawValue,
-        limits: limits
+        limits: limits,
+        isCrowded: isCrowded
       )
     }
     switch admission {
     case .execute: break
     case .answered: return repeatReply(to: caller, into: &output)
+    case .refused(.stale):
+      guard let state = claimState(of: caller) else { return output.fail(.stale) }
+      return output.reply(.lock(state))
     case .refused(let code): return output.fail(code)
     case nil: return output.fail(.sessionExpired)
     }
@@ -112,7 +117,9 @@ extension ReplicatedState {
     if let earlier = oneShots.find(key.span) {
       return earlier.withValue { reply in output.replyBytes.append(contentsOf: reply) }
     }
-    guard oneShots.count < limits.oneShots else { return output.fail(.overloaded) }
+    guard oneShots.count < limits.oneShots, oneShotBytes < limits.oneShotBytes else {
+      return output.fail(.overloaded)
+    }
     let start = output.replyBytes.count
     execute(command, by: Caller(), into: &output)
     let record = Record(
@@ -121,6 +128,7 @@ extension ReplicatedState {
       Record.Numbers(modified: 0, created: 0, version: 1, lease: 0, position: 0)
     )
     oneShots.update(key.span) { _ in record }
+    oneShotBytes += record.byteCount
   }
 
   /// The key of a remembered request: its expiry, so that the first to go stands first, and its id.
@@ -154,7 +162,7 @@ extension ReplicatedState {
   mutating func forgetOneShots(steps: Int) {
     for _ in 0..<steps {
       guard let (key, expiry) = firstOneShot, expiry < time.rawValue else { return }
-      oneShots.remove(key.span)
+      oneShotBytes -= oneShots.remove(key.span)?.byteCount ?? 0
     }
   }
 }

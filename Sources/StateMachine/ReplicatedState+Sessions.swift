@@ -4,10 +4,7 @@ internal import RoostWire
 extension ReplicatedState {
   /// The slot of a session that has not ended, not even by a deadline nobody has worked off yet.
   func liveSession(_ id: SessionID) -> UInt32? {
-    guard let slot = sessions.slot(of: id.rawValue) else { return nil }
-    return sessions.withElement(slot) { session in
-      session.isEnding || session.deadline <= time.rawValue
-    } ? nil : slot
+    sessions.liveSlot(of: id.rawValue, at: time.rawValue)
   }
 
   /// The deadline of something that starts now and lives for `ttl` milliseconds, or nil if none may.

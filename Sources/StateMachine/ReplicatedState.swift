@@ -20,6 +20,8 @@ package struct ReplicatedState: Sendable {
   /// Bytes of replies that all sessions store.
   var storedReplyBytes = 0
   var oneShots = OrderedMap()
+  /// Bytes that ``oneShots`` hold.
+  var oneShotBytes = 0
   var timers = TimerHeap()
   /// The cluster time of the newest entry.
   package internal(set) var time = ClusterTime.zero

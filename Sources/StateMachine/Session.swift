@@ -37,7 +37,8 @@ struct Session: SlotElement {
   mutating func admit(
     _ sequence: UInt64,
     firstIncomplete carried: UInt64,
-    limits: StateLimits
+    limits: StateLimits,
+    isCrowded: Bool
   ) -> Admission {
     guard sequence >= firstIncomplete else { return .refused(.stale) }
     if sequence <= highest, replies.contains(sequence) { return .answered }
@@ -46,7 +47,7 @@ struct Session: SlotElement {
       return .refused(.windowExceeded)
     }
     guard replies.byteCount < limits.storedReplyBytes else { return .refused(.storedReplyLimit) }
-    return .execute
+    return isCrowded ? .refused(.overloaded) : .execute
   }
 
   /// Notes that the client has every reply below `sequence`.
@@ -64,6 +65,14 @@ struct Session: SlotElement {
   }
 }
 
+extension SlotTable<Session> {
+  /// The slot of a session that has not ended by `time`, though nobody may have cleared it away yet.
+  func liveSlot(of id: UInt64, at time: UInt64) -> UInt32? {
+    guard let slot = slot(of: id) else { return nil }
+    return withElement(slot) { $0.isEnding || $0.deadline <= time } ? nil : slot
+  }
+}
+
 /// How much of each thing the state holds; a test runs with tiny ones.
 package struct StateLimits: Hashable, Sendable {
   /// Requests of a session between its first incomplete one and its newest.
@@ -75,6 +84,10 @@ package struct StateLimits: Hashable, Sendable {
   package var claims = 1_000_000
   package var bindings = 10_000
   package var oneShots = 100_000
+  /// Bytes of replies to requests without a session that are remembered.
+  package var oneShotBytes = 64 << 20
+  /// Bytes of replies that all sessions together may store.
+  package var allStoredReplyBytes = 1 << 30
   /// How far ahead of cluster time the expiry of a request without a session may lie.
   package var oneShotAhead: UInt64 = 60_000_000_000
   /// The longest reply that a mutating request may have.
@@ -87,7 +100,7 @@ package struct StateLimits: Hashable, Sendable {
   package var historyRevisions: UInt64 = 10_000
   /// How long history keeps revisions, nanoseconds.
   package var historyAge: UInt64 = 300_000_000_000
-  /// Overwritten bytes past which history is kept for ``historyRevisions`` alone.
+  /// What history may cost in bytes before ``historyRevisions`` alone keeps it.
   package var historyBytes: UInt64 = 1 << 30
   /// Keys and values of one page, and the most that are asked for.
   package var pageKeys = 10_000

@@ -3,9 +3,9 @@ package import RoostWire
 /// A state as a stream of chunks, from which another replica makes the same state.
 ///
 /// The stream is a function of the state alone, byte for byte. It begins with a header, ends with an end
-/// mark that carries the state's hash, and consists of items in the order of ``SnapshotSection``. A chunk
+/// mark that carries the state's hash (8 bytes) and a CRC-32C of all that is before the mark, and consists of items in the order of ``SnapshotSection``. A chunk
 /// holds whole items, and only as many as fit ``chunkByteCount``, so that neither side needs more memory
-/// than that beside the state. Whoever moves the chunks guards them with checksums.
+/// than that beside the state.
 ///
 /// An item:
 ///
@@ -24,6 +24,7 @@ package struct SnapshotWriter: Sendable {
   /// How far the section is: the next slot or position, and for records the last key.
   private var index = 0
   private var lastKey: [UInt8]?
+  private var checksum = CRC32C()
 
   /// Prepares to write `state` as it is now; later changes of the original don't matter.
   package init(of state: ReplicatedState) { self.state = state }
@@ -54,6 +55,7 @@ package struct SnapshotWriter: Sendable {
       lastKey = nil
       self.section = SnapshotSection(rawValue: section.rawValue + 1)
     }
+    checksum.update(with: chunk.span)
     return chunk
   }
 
@@ -82,8 +84,13 @@ package struct SnapshotWriter: Sendable {
     return true
   }
 
-  private func writeEnd(into chunk: inout [UInt8]) -> Bool {
-    item(.end, { $0.append(littleEndian: state.stateHash) }, to: &chunk)
+  private mutating func writeEnd(into chunk: inout [UInt8]) -> Bool {
+    checksum.update(with: chunk.span)
+    let body = { (body: inout [UInt8]) in
+      body.append(littleEndian: state.stateHash)
+      body.append(littleEndian: checksum.value)
+    }
+    item(.end, body, to: &chunk)
     return true
   }
 
@@ -255,6 +262,7 @@ extension StateLimits: WireCodable {
   private static var counts: [WritableKeyPath<StateLimits, Int>] {
     [
       \.storedReplyBytes, \.sessions, \.leases, \.claims, \.bindings, \.oneShots, \.replyBytes,
+      \.oneShotBytes, \.allStoredReplyBytes,
       \.operations, \.clearingSteps, \.pageKeys, \.pageBytes, \.listed,
     ]
   }

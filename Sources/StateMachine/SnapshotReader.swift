@@ -8,6 +8,7 @@ package struct SnapshotReader: Sendable {
   private var header: SnapshotHeader?
   private var section = SnapshotSection.header
   private var expectedHash: UInt64?
+  private var checksum = CRC32C()
 
   package init() {}
 
@@ -15,6 +16,7 @@ package struct SnapshotReader: Sendable {
   package mutating func add(_ chunk: [UInt8]) throws(WireError) {
     var input = chunk.span
     while !input.isEmpty {
+      let start = chunk.count - input.count
       guard let section = SnapshotSection(rawValue: try input.read()), section >= self.section
       else { throw .invalid("snapshot section") }
       guard expectedHash == nil else { throw .invalid("snapshot after its end") }
@@ -25,9 +27,14 @@ package struct SnapshotReader: Sendable {
       }
       var item = input.extracting(first: byteCount)
       input = input.extracting(droppingFirst: byteCount)
-      try add(&item, of: section)
+      if section == .end {
+        try end(&item, chunk.span.extracting(first: start))
+      } else {
+        try add(&item, of: section)
+      }
       try item.expectEnd()
     }
+    checksum.update(with: chunk.span)
   }
 
   /// The state, once all chunks are in.
@@ -59,9 +66,19 @@ package struct SnapshotReader: Sendable {
     case .oneShots:
       let record = try Record(decodingWhole: &item)
       record.withKey { key in state?.oneShots.update(key) { _ in record } }
+      state?.oneShotBytes += record.byteCount
     case .timers: state?.timers.restore(try Timer(decoding: &item))
-    case .end: expectedHash = try item.read()
+    case .end: break
     }
+  }
+
+  private mutating func end(
+    _ item: inout Span<UInt8>,
+    _ before: borrowing Span<UInt8>
+  ) throws(WireError) {
+    expectedHash = try item.read()
+    checksum.update(with: before)
+    guard try item.read(UInt32.self) == checksum.value else { throw .checksum }
   }
 
   private mutating func begin(_ item: inout Span<UInt8>) throws(WireError) {

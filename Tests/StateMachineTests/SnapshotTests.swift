@@ -29,13 +29,15 @@ extension StateLimits {
     limits.claims = 20
     limits.bindings = 3
     limits.oneShots = 10
+    limits.oneShotBytes = 500
+    limits.allStoredReplyBytes = 2000
     limits.oneShotAhead = 1_500_000_000
     limits.replyBytes = 700
     limits.operations = 12
     limits.clearingSteps = 3
     limits.historyRevisions = 20
     limits.historyAge = 1_000_000_000
-    limits.historyBytes = 200
+    limits.historyBytes = 4000
     limits.pageKeys = 6
     limits.pageBytes = 400
     limits.listed = 4

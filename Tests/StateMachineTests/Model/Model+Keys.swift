@@ -361,7 +361,7 @@ extension Model {
 
   private var historyBytes: UInt64 {
     log[forgotten...].reduce(0) { sum, change in
-      sum + UInt64(change.old.map { $0.key.count + $0.value.count } ?? 0)
+      sum + 128 + UInt64(change.old.map { $0.key.count + $0.value.count } ?? 0)
     }
   }
 

@@ -136,6 +136,12 @@ extension Model {
     return .lock(.granted(token: lastToken))
   }
 
+  func state(of claim: Claim) -> LockState {
+    guard claim.token == 0 else { return .granted(token: claim.token) }
+    let ahead = claim.wants.map { waiters(of: $0.name).count - 1 }.max() ?? 0
+    return .waiting(ahead: UInt64(ahead))
+  }
+
   private mutating func grant(_ place: Int) {
     lastToken += 1
     claims[place].token = lastToken
@@ -296,9 +302,10 @@ extension Model {
   }
 
   private func canGrant(_ claim: Claim) -> Bool {
-    claim.wants.allSatisfy { want in
-      waiters(of: want.name).first?.number == claim.number && admits(want)
-    }
+    session(claim.session) != nil
+      && claim.wants.allSatisfy { want in
+        waiters(of: want.name).first?.number == claim.number && admits(want)
+      }
   }
 
   private mutating func removeIfUnused(_ name: [UInt8]) {

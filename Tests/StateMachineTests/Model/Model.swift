@@ -167,7 +167,10 @@ struct Model {
     if let earlier = oneShots.first(where: { $0.id == id && $0.expiry == expiry }) {
       return Self.decoded(earlier.reply)
     }
-    guard oneShots.count < limits.oneShots else { return .failure(Failure(.overloaded)) }
+    let remembered = oneShots.reduce(0) { $0 + 24 + $1.reply.count }
+    guard oneShots.count < limits.oneShots, remembered < limits.oneShotBytes else {
+      return .failure(Failure(.overloaded))
+    }
     let reply = run(command, nil, 0)
     oneShots.append((id, expiry, reply.encoded()))
     return reply
@@ -186,10 +189,15 @@ struct Model {
       default: return .failure(Failure(.malformed))
       }
     }
-    guard sequence >= sessions[place].firstIncomplete else { return .failure(Failure(.stale)) }
+    guard sequence >= sessions[place].firstIncomplete else {
+      // The reply is acknowledged, but while its claim lives a retry finds its place.
+      let claim = claims.last { $0.session == id && $0.sequence == sequence }
+      return claim.map { .lock(state(of: $0)) } ?? .failure(Failure(.stale))
+    }
     if let stored = sessions[place].stored.first(where: { $0.sequence == sequence }) {
       return Self.decoded(stored.reply)
     }
+    let crowd = sessions.reduce(0) { $0 + $1.storedBytes }
     if acked > sessions[place].firstIncomplete {
       sessions[place].firstIncomplete = acked
       trim(place)
@@ -200,6 +208,7 @@ struct Model {
     guard sessions[place].storedBytes < limits.storedReplyBytes else {
       return .failure(Failure(.storedReplyLimit))
     }
+    guard crowd < limits.allStoredReplyBytes else { return .failure(Failure(.overloaded)) }
     let reply = run(command, id, sequence)
     if let place = session(id) { sessions[place].stored.append((sequence, reply.encoded())) }
     return reply
