@@ -253,6 +253,8 @@ extension Consensus {
         leadership?.countsSilenceFrom = now
       }
       guard hearsQuorum(now) else { return becomeFollower(in: term, now: now, into: &effects) }
+      // Rounds that reads begin do not put off what else is due with a heartbeat.
+      leadership?.heartbeatDeadline = now.advanced(by: settings.heartbeatInterval)
       beginRound(now: now, into: &effects)
       tickSnapshots(now: now, into: &effects)
       reviewMembers(now: now, into: &effects)
@@ -273,7 +275,6 @@ extension Consensus {
   mutating func beginRound(now: Instant, into effects: inout Effects) {
     guard let last = leadership?.round else { return }
     leadership?.round = max(last &+ 1, now.nanoseconds)
-    leadership?.heartbeatDeadline = now.advanced(by: settings.heartbeatInterval)
     leadership?.noticeDeadline = nil
     _ = clusterTime(now: now)
     sendHeartbeats(into: &effects) { _ in true }

@@ -16,6 +16,7 @@ import RoostWire
 ///     propose 1 x | read 1 7        x is a payload, 7 names the read
 ///     change 1 1 2 4 l5             1 shall make 1, 2, 4 the voters and 5 a learner
 ///     transfer 1 2 | resign 1       1 hands over to 2 | steps down
+///     cut 1 3 | join                nothing arrives between 1 and 3 | all links are whole again
 ///     snapshot 1 2                  1 saves a snapshot, and keeps two entries behind it
 ///     crash 1 | restart 1           1 loses what was not synced
 ///     time 1                        the cluster time as 1 knows it
@@ -25,6 +26,8 @@ import RoostWire
 struct Director {
   private var world = World()
   private var priorities: [UInt8] = []
+  /// Pairs of nodes between which nothing arrives while a script settles or runs.
+  private var cuts: Set<Set<NodeID>> = []
   #if PLANTED_BUGS
   /// A mistake in all nodes, to see whether the script would show it.
   var flaw: Flaw?
@@ -56,7 +59,13 @@ struct Director {
     case "timeout": world.expireTimer(first)
     case "tick": world.tick(first)
     case "wait": world.now = world.now.advanced(by: .milliseconds(Int64(numbers.first ?? 0)))
-    case "run": world.run(for: .milliseconds(Int64(numbers.first ?? 0)))
+    case "run":
+      let cuts = cuts
+      world.run(for: .milliseconds(Int64(numbers.first ?? 0))) {
+        cuts.contains([$0.sender, $0.recipient])
+      }
+    case "cut": cuts.insert([first, NodeID(numbers.count > 1 ? numbers[1] : 0)])
+    case "join": cuts = []
     case "sync": world.sync(first)
     case "settle": settle(without: numbers.map { NodeID($0) })
     case "crash": world.crash(first, keeping: .nothing)
@@ -80,6 +89,7 @@ struct Director {
       Member(NodeID(UInt64(id)), priority: id <= priorities.count ? priorities[id - 1] : 1)
     }
     priorities = []
+    cuts = []
     let mark = SnapshotMark(founding: Membership(founding: members))
     #if PLANTED_BUGS
     world.flaw = flaw
@@ -88,7 +98,11 @@ struct Director {
   }
 
   private mutating func settle(without silent: [NodeID]) {
-    world.settle { silent.contains($0.sender) || silent.contains($0.recipient) }
+    let cuts = cuts
+    world.settle {
+      silent.contains($0.sender) || silent.contains($0.recipient)
+        || cuts.contains([$0.sender, $0.recipient])
+    }
   }
 
   private mutating func move(_ verb: String, _ words: [String], _ numbers: [UInt64]) -> [String] {

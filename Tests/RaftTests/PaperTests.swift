@@ -312,6 +312,17 @@ import Testing
     #expect(node.core.role == .leader)
   }
 
+  @Test func leadersThatReadAllTheTimeStillNoticeThatNobodyAnswers() {
+    var node = Bench()
+    node.lead()
+    for id in 1...100 as ClosedRange<UInt64> {
+      node.wait(10)
+      node.core.read(ReadID(id), now: node.now, into: &node.effects)
+      if node.now >= node.core.nextDeadline { node.tick() }
+    }
+    #expect(node.core.role != .leader)
+  }
+
   // MARK: §5.2, §6: disturbance
 
   @Test func aNodeThatHearsALeaderTakesNoNewerTermFromACandidate() {
@@ -335,6 +346,28 @@ import Testing
     node.hear(.voteRequest(request), from: 3, term: 2)
     node.sync()
     #expect(node.said.contains(.voteReply(granted: true)))
+  }
+
+  // MARK: §7
+
+  @Test func nothingIsCompactedThatNoSnapshotOnTheDiskHas() {
+    var node = Bench(voters: 1, log: [1, 1, 1])
+    node.core.expireTimer(now: node.now, into: &node.effects)
+    node.sync()
+    node.sync()
+    #expect(node.core.commitIndex == LogIndex(4))
+    node.core.compact(through: LogIndex(3))
+    #expect(node.core.firstIndex == LogIndex(1))
+
+    guard let mark = node.core.mark(at: LogIndex(2)) else {
+      Issue.record("what is committed and held has a mark")
+      return
+    }
+    node.core.didSaveSnapshot(SnapshotDescriptor(mark: mark, byteCount: 1, checksum: 1))
+    node.core.compact(through: LogIndex(3))
+    #expect(node.core.firstIndex == LogIndex(3))
+    #expect(node.core.lastIndex == LogIndex(4))
+    #expect(node.core.mark(at: LogIndex(1)) == nil)
   }
 
   // MARK: The restart
