@@ -21,8 +21,44 @@ struct Judge {
   mutating func forgetReads(of node: NodeID) { floors[node] = nil }
 
   /// Looks at a node after an input; answers with the first promise that it broke.
-  mutating func see(_ core: Consensus, _ effects: Effects) -> String? {
-    core.brokenInvariant ?? judgeLeader(core) ?? judgeCommit(core) ?? judgeReads(core, effects)
+  ///
+  /// `elapsed` is the real time since the cluster was founded, in nanoseconds.
+  mutating func see(
+    _ core: Consensus,
+    _ effects: Effects,
+    disk: World.Disk,
+    elapsed: UInt64
+  ) -> String? {
+    core.brokenInvariant ?? judgeLeader(core) ?? judgeCommit(core, elapsed)
+      ?? judgeReads(core, effects) ?? judgePromises(core, effects, disk)
+  }
+
+  /// Nothing is promised that a crash at this moment could break.
+  private func judgePromises(
+    _ core: Consensus,
+    _ effects: Effects,
+    _ disk: World.Disk
+  ) -> String? {
+    for envelope in effects.messages {
+      let term = envelope.message.term
+      switch envelope.message.body {
+      case .voteReply(granted: true):
+        guard disk.hardState == HardState(term: term, vote: envelope.recipient) else {
+          return "\(core.id) tells a vote that is not on its disk"
+        }
+      case .voteRequest:
+        guard disk.hardState == HardState(term: term, vote: core.id) else {
+          return "\(core.id) campaigns without its own vote on its disk"
+        }
+      case .accepted(let acceptance) where acceptance.match >= core.firstIndex:
+        let held = core.entry(at: acceptance.match)?.position
+        guard held != nil, disk.position(at: acceptance.match) == held else {
+          return "\(core.id) acknowledges \(acceptance.match), which is not on its disk"
+        }
+      default: break
+      }
+    }
+    return nil
   }
 
   private mutating func judgeLeader(_ core: Consensus) -> String? {
@@ -41,7 +77,7 @@ struct Judge {
     return nil
   }
 
-  private mutating func judgeCommit(_ core: Consensus) -> String? {
+  private mutating func judgeCommit(_ core: Consensus, _ elapsed: UInt64) -> String? {
     while commitIndex < core.commitIndex {
       let index = LogIndex(commitIndex.rawValue + 1)
       guard let entry = core.entry(at: index) else {

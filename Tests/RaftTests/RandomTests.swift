@@ -30,7 +30,8 @@ import Testing
   /// Those mistakes that a few dozen lives show; the exhaustive search is there for the others.
   @Test(
     arguments: [
-      .countOwnBeforeSync, .acknowledgeBeforeSync, .countLearner, .ignoreTermOfReplies,
+      .voteBeforeSync, .campaignBeforeSync, .countOwnBeforeSync, .acknowledgeBeforeSync,
+      .countLearner, .ignoreTermOfReplies,
       .skipPreviousCheck, .forgetTruncationInLedger, .readBeforeOpening, .ignoreIncarnation,
     ] as [Flaw]
   )

@@ -6,6 +6,7 @@ import RoostWire
 /// It performs effects as a shell would, and judges them as nobody could from inside: the first breach
 /// of a safety property is kept in ``violation``.
 struct World {
+  private let start = Instant(nanoseconds: 1_000_000_000)
   var now = Instant(nanoseconds: 1_000_000_000)
   var nodes: [Node] = []
   var wire: [Packet] = []
@@ -55,6 +56,12 @@ struct World {
       }
       if let first = write.truncateFrom { entries.removeAll { $0.index >= first } }
       entries += write.entries.prefix(entryCount)
+    }
+
+    /// What the disk has at the index: an entry, or the end of a snapshot.
+    func position(at index: LogIndex) -> LogPosition? {
+      if index == mark.index { return mark.position }
+      return entries.first { $0.index == index }?.position
     }
 
     var restored: Restored {
@@ -220,7 +227,10 @@ struct World {
     if let loaded = effects.snapshotToLoad { nodes[slot].applied = loaded.mark.index }
     guard let core = nodes[slot].core else { return }
     coverage.see(core, effects)
-    if let found = judge.see(core, effects) { violation = violation ?? found }
+    let elapsed = now.nanoseconds(since: start)
+    if let found = judge.see(core, effects, disk: nodes[slot].disk, elapsed: elapsed) {
+      violation = violation ?? found
+    }
     nodes[slot].applied = max(nodes[slot].applied, core.commitIndex)
     performSnapshots(effects, of: slot)
   }
