@@ -106,7 +106,7 @@ let package = Package(
     ),
     tests("Wire", "Wire"),
     tests("Raft", "Raft", "Wire", exclude: ["Scenarios"]),
-    tests("StateMachine", "StateMachine", "Wire"),
+    tests("StateMachine", "StateMachine", "Wire", exclude: ["Scenarios"]),
     tests("Journal", "Journal", "Raft", "Simulation", "Wire"),
     tests("Replica", "Raft", "Replica", "StateMachine", "Wire"),
     tests("ClientCore", "ClientCore", "Wire"),
