@@ -16,6 +16,9 @@ package protocol Disk: AnyObject {
   /// The bytes of a file from `offset` on: `byteCount` of them, or fewer where the file ends.
   func read(_ name: String, at offset: Int, byteCount: Int) throws(DiskError) -> [UInt8]
 
+  /// Says that all of a file will be read soon.
+  func expectRead(of name: String)
+
   /// Performs an operation before it returns.
   func perform(_ operation: DiskOperation) throws(DiskError)
 
@@ -33,6 +36,8 @@ package protocol Disk: AnyObject {
 }
 
 extension Disk {
+  package func expectRead(of name: String) {}
+
   /// Performs operations in order before it returns.
   package func perform(_ operations: [DiskOperation]) throws(DiskError) {
     for operation in operations { try perform(operation) }

@@ -193,6 +193,7 @@ extension Recovery {
     guard let file = segments.first(where: { $0.number == number }) else { return false }
     image = nil
     progress(file.name)
+    if let next = segments.first(where: { $0.number > number }) { disk.expectRead(of: next.name) }
     image = try file.read(from: disk, as: identity)
     return true
   }

@@ -78,6 +78,10 @@ package final class FileDisk: Disk {
     }
   }
 
+  package func expectRead(of name: String) {
+    try? files.open(name, for: .reading).prefetch()
+  }
+
   package func perform(_ operation: DiskOperation) throws(DiskError) {
     try files.perform(operation)
   }

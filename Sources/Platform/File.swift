@@ -96,6 +96,12 @@ package struct File: ~Copyable, Sendable {
     guard fdatasync(number) == 0 else { throw SystemError("sync \(name)") }
   }
 
+  /// Lets the kernel read the file into the page cache beside what else is done.
+  package func prefetch() {
+    _ = posix_fadvise(number, 0, 0, POSIX_FADV_SEQUENTIAL)
+    _ = posix_fadvise(number, 0, 0, POSIX_FADV_WILLNEED)
+  }
+
   /// Forgets what the page cache holds of the file, so that the next read asks the disk.
   package func dropCache() {
     _ = posix_fadvise(number, 0, 0, POSIX_FADV_DONTNEED)

@@ -14,7 +14,7 @@ struct RestartBenchmark {
 
   func run() throws {
     let table = Table(["entries", "a write", "unit", "log MB", "open s", "cpu s", "again s"])
-    for (batch, unit) in [(1000, 4096), (64, 4096), (8, 4096), (1, 4096), (1, 512)] {
+    for (batch, unit) in [(1000, 4096), (64, 4096), (8, 4096), (1, 512)] {
       let path = directory + "/restart.bench"
       defer { try? JournalBenchmark.remove(path) }
       let byteCount = try write(batch, unit: unit, to: path)
