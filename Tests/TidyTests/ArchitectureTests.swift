@@ -63,7 +63,7 @@ import Testing
       #expect(head.hasPrefix("// "), "\(module)/\(name).swift opens with what the module is")
       let text = try SourceFile("Sources/\(module)/\(name).swift").text
       let owns = text.contains("Owns ") || text.contains("owns ")
-      #expect(owns && text.contains("eaves "), "\(module) says what it owns and what it leaves")
+      #expect(owns && text.contains("eaves"), "\(module) says what it owns and what it leaves")
     }
   }
 
