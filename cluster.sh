@@ -87,12 +87,15 @@ is_paused() {
 }
 
 launch() {
-  local n=$1 pid
+  local n=$1 pid found=()
   mkdir -p "$state/n$n" || die "can't create $state/n$n"
+  # Only the very first start makes a log: a node that lost its own must not start over under its number.
+  [ -e "$state/n$n/founded" ] || found=(--found)
+  : >"$state/n$n/founded"
   (
     # The node outlives this script and its terminal.
     trap '' HUP INT
-    exec "$bin/kvd" --id "$n" --peers "$(peers)" --cluster "$cluster" --data "$state/n$n/data" \
+    exec "$bin/kvd" --id "$n" --peers "$(peers)" --cluster "$cluster" --data "$state/n$n/data" "${found[@]}" \
       >>"$state/n$n/log" 2>&1 </dev/null
   ) &
   pid=$!

@@ -118,6 +118,12 @@ package final class FileDisk: Disk {
     log.write(buffer, to: name, at: offset, number: number)
   }
 
+  /// Ends the readiness of ``notificationDescriptor``.
+  ///
+  /// The kernel may signal a write after it was seen to be complete, so that nothing is left to be taken: the loop that waits for
+  /// the descriptor would wake for ever.
+  package func clearNotification() { completions.clearSignal() }
+
   package func takeCompletions() -> [DiskCompletion] {
     // Asked every turn of the loop: no system call while there is nothing to wait for.
     guard startedCount > 0 else { return [] }

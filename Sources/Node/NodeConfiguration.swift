@@ -12,6 +12,11 @@ public struct NodeConfiguration: Sendable {
   public var listen: String?
   /// The folder that holds the node's log and votes: made if it is missing, never shared by two nodes.
   public var dataDirectory: String
+  /// Whether an empty data directory is the first start of a new cluster.
+  ///
+  /// Without this it is refused: a member that lost its
+  /// directory may have forgotten a vote, and must be replaced instead of starting over under its old number.
+  public var mayFound = false
   /// Permission to listen where other machines can reach it: the protocol is not encrypted and asks for no
   /// password, so that is for networks that are trusted alone.
   public var allowsRemote = false
@@ -70,6 +75,9 @@ public struct NodeLimits: Sendable, Equatable {
   public var helloDeadline: Duration = .seconds(5)
   /// Bytes that wait for one slow reader: above it the node stops reading from it, at four times that it hangs up.
   public var outboxBytes = 4 << 20
+
+  /// Bytes of the log that are applied before the next snapshot is written; about twice that much of the log stays in memory.
+  public var snapshotBytes = 32 << 20
 
   /// The defaults.
   public init() {}

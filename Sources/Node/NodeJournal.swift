@@ -11,16 +11,26 @@ struct NodeJournal {
   private let journal: Journal
   let recovered: Recovered
 
-  init(at path: String, as identity: JournalIdentity) throws(NodeError) {
+  /// Opens the directory; makes the journal in it, if that is allowed and there is none.
+  init(at path: String, as identity: JournalIdentity, mayFound: Bool) throws(NodeError) {
     do throws(DiskError) {
       disk = try FileDisk(at: path)
     } catch {
       throw .storage("\(error)")
     }
+    let exists: Bool
     do throws(JournalError) {
+      exists = try Journal.exists(on: disk)
+      guard exists || mayFound else { throw JournalError.identityMissing }
       (journal, recovered) = try Journal.open(on: disk, as: identity)
     } catch {
-      throw .storage("\(path): \(error)")
+      guard error == .identityMissing, !mayFound else { throw .storage("\(path): \(error)") }
+      throw .storage(
+        """
+        \(path) holds no log. If this cluster is started for the first time, say so with --found. If this member has lost its disk \
+        it must not come back under its old number: it may have forgotten a vote. Replace it by a new member
+        """
+      )
     }
   }
 
@@ -35,6 +45,8 @@ struct NodeJournal {
     }
   }
 
+  func clearNotification() { disk.clearNotification() }
+
   func append(_ write: Write) {
     journal.append(
       ticket: write.ticket.rawValue,
@@ -45,12 +57,64 @@ struct NodeJournal {
     )
   }
 
-  /// The newest write that has become durable since the last call.
-  func takeDurable() throws(NodeError) -> WriteTicket? {
+  /// What the disk has done since the last call.
+  func poll() throws(NodeError) -> JournalReport {
     let report = journal.poll()
     if let failure = report.failure { throw .storage("the log can't be written: \(failure)") }
-    return report.durable.map { WriteTicket($0) }
+    return report
   }
+
+  // MARK: Snapshots
+
+  func save(_ snapshot: SnapshotToSave) {
+    let label = SnapshotLabel(mark: snapshot.mark, stateHash: snapshot.state.stateHash)
+    journal.saveSnapshot(label, from: StateSource(writer: SnapshotWriter(of: snapshot.state)))
+  }
+
+  func bytes(for read: SnapshotRead) -> [UInt8]? {
+    journal.snapshotBytes(of: read.snapshot, at: read.offset, byteCount: read.byteCount)
+  }
+
+  /// Stores the next part of a snapshot from the leader; false if it is of no use.
+  func receive(_ chunk: SnapshotChunk) -> Bool {
+    do throws(SnapshotRefusal) {
+      try journal.receive(chunk.bytes, at: chunk.offset, of: chunk.snapshot)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /// The state in the newest snapshot.
+  func loadState() throws(NodeError) -> ReplicatedState {
+    guard var reader = journal.readSnapshot() else {
+      throw .storage("the snapshot that should be loaded is not there")
+    }
+    var state = RoostStateMachine.SnapshotReader()
+    do throws(JournalError) {
+      while let piece = try reader.nextPiece() {
+        do throws(WireError) {
+          try state.add(piece)
+        } catch {
+          throw .contradiction(Damage(file: "snapshot", offset: 0, reason: "\(error)"))
+        }
+      }
+    } catch {
+      throw .storage("\(error)")
+    }
+    do throws(WireError) {
+      return try state.finish()
+    } catch {
+      throw .storage("the snapshot's state is not what was written: \(error)")
+    }
+  }
+}
+
+/// The pieces of a state, for whichever thread writes them.
+private struct StateSource: SnapshotSource {
+  var writer: SnapshotWriter
+
+  mutating func nextPiece() -> [UInt8]? { writer.nextChunk() }
 }
 
 /// How a node finds itself again when it starts.
@@ -65,32 +129,49 @@ extension Shell {
       cluster: ClusterID(configuration.cluster),
       node: NodeID(configuration.id)
     )
-    let journal = try NodeJournal(at: configuration.dataDirectory, as: identity)
-    let recovered = journal.recovered
-    for finding in recovered.findings { configuration.log?(.warning, "\(finding)") }
-    let members = checked.members.map { member in
-      Member(NodeID(member.id), contact: Array("\(member.address)".utf8))
-    }
-    let restored = Restored(
-      hardState: recovered.hardState,
-      mark: SnapshotMark(founding: Membership(founding: members)),
-      entries: recovered.entries,
-      promised: recovered.promised ?? .start
+    let journal = try NodeJournal(
+      at: configuration.dataDirectory,
+      as: identity,
+      mayFound: configuration.mayFound
     )
+    for finding in journal.recovered.findings { configuration.log?(.warning, "\(finding)") }
+    let restored = restored(from: journal.recovered, checked)
     let replica = Replica(
       id: NodeID(configuration.id),
       settings: settings,
       restored: restored,
-      state: ReplicatedState(),
+      state: restored.snapshot == nil ? ReplicatedState() : try journal.loadState(),
       random: SplitMix64(seed: Machine.randomBits()),
-      now: now
+      now: now,
+      snapshotByteCount: configuration.limits.snapshotBytes
     )
-    let count = recovered.entries.count
+    let (term, count) = (restored.hardState.term, restored.entries.count)
     configuration.log?(
       .info,
-      "member \(configuration.id) starts in term \(recovered.hardState.term) with \(count) log entries"
+      """
+      member \(configuration.id) starts in term \(term) with a snapshot through \
+      \(restored.mark.index) and \(count) log entries, written through \(journal.backEnd)
+      """
     )
     return (journal, replica)
+  }
+
+  private static func restored(
+    from recovered: Recovered,
+    _ checked: CheckedConfiguration
+  ) -> Restored {
+    let members = checked.members.map { member in
+      Member(NodeID(member.id), contact: Array("\(member.address)".utf8))
+    }
+    let founding = SnapshotMark(founding: Membership(founding: members))
+    return Restored(
+      incarnation: recovered.incarnation,
+      hardState: recovered.hardState,
+      mark: recovered.snapshot?.label.mark ?? founding,
+      entries: recovered.entries,
+      snapshot: recovered.snapshot?.descriptor,
+      promised: recovered.promised ?? .start
+    )
   }
 
   private static func settings(for timing: NodeTiming) throws(NodeError) -> Settings {

@@ -90,8 +90,8 @@ final class Shell {
   private func handle(_ place: Readiness) {
     switch place.token {
     case Token.listener: acceptAll()
-    // What the disk has done is taken in whenever the turn takes effect.
-    case Token.disk: break
+    // What the disk has done is taken in when the turn takes effect.
+    case Token.disk: journal.clearNotification()
     default:
       guard let connection = connections[place.token] else { return }
       if case .connecting = connection.phase {
@@ -115,7 +115,7 @@ final class Shell {
   func perform() {
     var isDone = false
     while !isDone {
-      if let ticket = takeDurable() { replica.didPersist(through: ticket, now: now) }
+      takeDiskReport()
       replica.finishTurn(now: now, into: &effects)
       isDone = effects.isEmpty
       // Followers work while the own disk does: their messages leave before the write begins.
@@ -124,21 +124,7 @@ final class Shell {
       routeForwards()
       routeReplies()
       reportChanges()
-      if !effects.writes.isEmpty { flushLinks() }
-      for write in effects.writes { journal.append(write) }
-      effects.writes.removeAll(keepingCapacity: true)
-    }
-  }
-
-  /// The newest write that has become durable since the last call.
-  ///
-  /// After a failed write or sync nobody can say what is on the disk, so the process ends: what a restart reads is true.
-  private func takeDurable() -> WriteTicket? {
-    do throws(NodeError) {
-      return try journal.takeDurable()
-    } catch {
-      log(.error, "\(error)")
-      configuration.onFatalError("\(error)")
+      performDiskWork()
     }
   }
 

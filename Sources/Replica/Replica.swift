@@ -17,6 +17,8 @@ package import RoostWire
 package struct Replica: Sendable {
   /// How many bytes of entries one turn applies, so that a long log does not keep the node from its heartbeats.
   static let applyByteLimit = 1 << 20
+  /// How many bytes of entries are applied before the next snapshot is written, unless a node is told otherwise.
+  package static let defaultSnapshotByteCount = 32 << 20
   /// How many of its own entries a leader writes at once; while they are on their way to the disk, the next batch fills.
   static let unsyncedProposalLimit = 2
 
@@ -36,6 +38,10 @@ package struct Replica: Sendable {
   var reads = ReadTable()
   var forwards = ForwardTable()
   var output = AppliedOutput()
+  let snapshotByteCount: Int
+  var plan = SnapshotPlan()
+  /// The snapshot that has to be loaded before anything more is applied.
+  var loading: SnapshotDescriptor?
   /// When this node last heard a leader, or as a leader last was one with a quorum behind it.
   var heardAt: Instant
   var reported = LeaderReport()
@@ -46,11 +52,15 @@ package struct Replica: Sendable {
     restored: Restored,
     state: ReplicatedState,
     random: SplitMix64,
-    now: Instant
+    now: Instant,
+    snapshotByteCount: Int = Replica.defaultSnapshotByteCount
   ) {
+    precondition(state.appliedIndex <= restored.mark.index, "the state is that of the mark")
     consensus = Consensus(id: id, settings: settings, restored: restored, random: random, now: now)
     self.state = state
+    self.snapshotByteCount = snapshotByteCount
     applied = restored.mark.index
+    plan.newest = restored.mark.index
     committed = restored.mark.index
     heardAt = now
   }
@@ -67,7 +77,7 @@ package struct Replica: Sendable {
   /// When ``tick(now:)`` and ``finishTurn(now:into:)`` are due at the latest.
   package var nextDeadline: Instant {
     // What is committed and not applied is work that waits for nothing.
-    applied < committed ? Instant(nanoseconds: 0) : consensus.nextDeadline
+    applied < committed && loading == nil ? Instant(nanoseconds: 0) : consensus.nextDeadline
   }
 
   /// Lets time pass.
@@ -96,16 +106,19 @@ package struct Replica: Sendable {
     if asked.leaderChanged { leadershipChanged(into: &effects) }
     takeAsked(into: &effects)
     applyCommitted(into: &effects)
+    planSnapshot(into: &effects)
     answerReads(into: &effects)
     if consensus.isLeader { heardAt = now }
   }
 
   /// Moves what the consensus asked for to where it is performed.
   private mutating func takeAsked(into effects: inout ReplicaEffects) {
-    precondition(
-      asked.snapshotReads.isEmpty && asked.snapshotToLoad == nil && asked.snapshotToCheck == nil,
-      "no log is compacted, so no snapshot is ever needed"
-    )
+    effects.snapshotReads += asked.snapshotReads
+    effects.snapshotChunks += asked.snapshotChunks
+    if let snapshot = asked.snapshotToLoad {
+      loading = snapshot
+      effects.snapshotToLoad = snapshot
+    }
     committed = max(committed, asked.commitIndex ?? .zero)
     effects.messages += asked.messages
     if !asked.write.isEmpty { effects.writes.append(asked.write) }
@@ -158,7 +171,7 @@ package struct Replica: Sendable {
 
   private mutating func applyCommitted(into effects: inout ReplicaEffects) {
     var byteCount = 0
-    while applied < committed, byteCount < Self.applyByteLimit {
+    while applied < committed, loading == nil, byteCount < Self.applyByteLimit {
       let index = LogIndex(applied.rawValue + 1)
       guard let entry = consensus.entry(at: index) else {
         preconditionFailure("a committed entry that is not applied is in the log")
@@ -167,6 +180,7 @@ package struct Replica: Sendable {
       state.apply(entry.payload, at: index, time: entry.time, into: &output)
       applied = index
       byteCount += entry.byteCount
+      plan.byteCount += entry.byteCount
       routeReplies(to: entry, into: &effects)
     }
   }

@@ -67,10 +67,20 @@ package struct ReplicaEffects: Sendable {
   package var replyBytes: [UInt8] = []
   package var replies: [ReplyPlace] = []
   package var changes: [LeaderReport] = []
+  /// To be written beside everything else; ``Replica/didSaveSnapshot(_:)`` when it is on the disk.
+  package var snapshotToSave: SnapshotToSave?
+  /// Parts of this node's snapshot that followers need, for ``Replica/didReadSnapshot(_:bytes:now:)``.
+  package var snapshotReads: [SnapshotRead] = []
+  /// Parts of a snapshot that came from the leader; after the last, ``Replica/didReceiveSnapshot(_:isValid:now:)``.
+  package var snapshotChunks: [SnapshotChunk] = []
+  /// To be read and given to ``Replica/didLoadSnapshot(_:_:)``; nothing is applied before.
+  package var snapshotToLoad: SnapshotDescriptor?
 
   package init() {}
 
   package var isEmpty: Bool {
     messages.isEmpty && writes.isEmpty && forwards.isEmpty && replies.isEmpty && changes.isEmpty
+      && snapshotToSave == nil && snapshotReads.isEmpty && snapshotChunks.isEmpty
+      && snapshotToLoad == nil
   }
 }

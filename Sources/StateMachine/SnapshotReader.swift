@@ -9,37 +9,55 @@ package struct SnapshotReader: Sendable {
   private var section = SnapshotSection.header
   private var expectedHash: UInt64?
   private var checksum = CRC32C()
+  /// The front of an item whose rest has not come.
+  private var partial: [UInt8] = []
+
+  /// The longest item that a writer makes: one request's worth of bytes with their history.
+  private static let itemByteLimit = 8 << 20
 
   package init() {}
 
-  /// Takes in the next chunk.
+  /// Takes in the next chunk; chunks may be cut anywhere, not only where the writer did.
   package mutating func add(_ chunk: [UInt8]) throws(WireError) {
-    var input = chunk.span
+    let bytes = partial.isEmpty ? chunk : partial + chunk
+    partial = []
+    var input = bytes.span
     while !input.isEmpty {
-      let start = chunk.count - input.count
-      guard let section = SnapshotSection(rawValue: try input.read()), section >= self.section
+      let start = bytes.count - input.count
+      var ahead = input
+      guard let section = SnapshotSection(rawValue: try ahead.read()), section >= self.section
       else { throw .invalid("snapshot section") }
       guard expectedHash == nil else { throw .invalid("snapshot after its end") }
-      self.section = section
-      let byteCount = Int(try input.read(UInt32.self))
-      guard byteCount <= input.count else {
-        throw .truncated(needed: byteCount, available: input.count)
+      guard ahead.count >= 4 else { break }
+      let byteCount = Int(try ahead.read(UInt32.self))
+      guard byteCount <= Self.itemByteLimit else {
+        throw .tooLarge(
+          what: "snapshot item",
+          byteCount: UInt64(byteCount),
+          limit: Self.itemByteLimit
+        )
       }
+      guard byteCount <= ahead.count else { break }
+      input = ahead
+      self.section = section
       var item = input.extracting(first: byteCount)
       input = input.extracting(droppingFirst: byteCount)
       if section == .end {
-        try end(&item, chunk.span.extracting(first: start))
+        try end(&item, bytes.span.extracting(first: start))
       } else {
         try add(&item, of: section)
       }
       try item.expectEnd()
     }
-    checksum.update(with: chunk.span)
+    checksum.update(with: bytes.span.extracting(first: bytes.count - input.count))
+    partial = input.copied()
   }
 
   /// The state, once all chunks are in.
   package consuming func finish() throws(WireError) -> ReplicatedState {
-    guard var state, let expectedHash else { throw .invalid("snapshot without its end") }
+    guard var state, let expectedHash, partial.isEmpty else {
+      throw .invalid("snapshot without its end")
+    }
     try state.deriveIndexes()
     guard state.stateHash == expectedHash else { throw .checksum }
     return state

@@ -11,10 +11,12 @@ enum ServerArguments {
       --peers LIST       every founding member with its address, this one included; the same for all
       --data DIRECTORY   where the log and the votes are; made if it is missing
 
+      --found            an empty data directory is this cluster's first start; without it one is refused
       --listen ADDRESS   where to listen; default: the own address among the peers
       --allow-remote     listen where other machines can reach it: the protocol is not encrypted
       --heartbeat MS     how often a leader says that it is there; default 50
       --election MS      how long a follower waits for a leader, at least; default 300
+      --snapshot-mb N    megabytes of log between two snapshots; default 32
 
     Log lines go to standard error. SIGTERM and SIGINT stop the node cleanly.
     Exit codes: 0 stopped, 64 wrong usage, 65 data directory damaged or not this node's, 69 address taken,
@@ -42,13 +44,19 @@ enum ServerArguments {
     if values["election"] != nil {
       configuration.timing.election = .milliseconds(try milliseconds(&values, "election"))
     }
+    configuration.mayFound = values.removeValue(forKey: "found") != nil
+    if values["snapshot-mb"] != nil {
+      let megabytes = try number(&values, "snapshot-mb")
+      guard megabytes <= 65_536 else { throw .usage("--snapshot-mb takes at most 65536") }
+      configuration.limits.snapshotBytes = Int(megabytes) << 20
+    }
     configuration.log = { ServerLog.write($0, $1) }
     return configuration
   }
 
-  private static let flags: Set<String> = ["allow-remote"]
+  private static let flags: Set<String> = ["allow-remote", "found"]
   private static let options: Set<String> = [
-    "id", "cluster", "peers", "data", "listen", "heartbeat", "election",
+    "id", "cluster", "peers", "data", "listen", "heartbeat", "election", "snapshot-mb",
   ]
 
   private static func collect(_ words: [String]) throws(NodeError) -> [String: String] {

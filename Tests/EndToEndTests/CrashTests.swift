@@ -101,6 +101,21 @@ import Testing
     #expect(local.code == 3, "\(local.complaint)")
   }
 
+  /// A loop that is woken again and again for nothing would take a whole core.
+  @Test(.timeLimit(.minutes(1)))
+  func anIdleNodeSleeps() async throws {
+    let servers = try Servers(3)
+    defer { servers.end() }
+    let cluster = try servers.client()
+    for number in 0..<20 { try await cluster.put(Self.bytes("k\(number)"), Self.bytes("v")) }
+    await cluster.close()
+    let before = try (1...3).map { try servers.processorTicks(of: $0) }
+    try await Task.sleep(for: .seconds(2))
+    let after = try (1...3).map { try servers.processorTicks(of: $0) }
+    let used = zip(before, after).map { $1 - $0 }
+    #expect(used.allSatisfy { $0 < 40 }, "hundredths of a second in two seconds: \(used)")
+  }
+
   @Test(.timeLimit(.minutes(1)))
   func aNodeStopsCleanlyAndIsStartedAgain() async throws {
     let servers = try Servers(1)

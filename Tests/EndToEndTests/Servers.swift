@@ -6,6 +6,7 @@ import Testing
 final class Servers {
   let folder: String
   let count: Int
+  private let options: [String]
   private var processes: [Int: Process] = [:]
 
   /// Where the programs of this build are.
@@ -18,12 +19,13 @@ final class Servers {
     return own.deletingLastPathComponent().path
   }()
 
-  init(_ count: Int) throws {
+  init(_ count: Int, _ options: [String] = []) throws {
     self.count = count
+    self.options = options
     // Short, since the path of a unix socket is.
     folder = "/tmp/roost-\(UUID().uuidString.prefix(8))"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    for node in 1...count { try start(node) }
+    for node in 1...count { try start(node, ["--found"]) }
   }
 
   func end() {
@@ -41,13 +43,14 @@ final class Servers {
     (try? String(contentsOfFile: "\(folder)/n\(node).log", encoding: .utf8)) ?? ""
   }
 
-  func start(_ node: Int) throws {
+  func start(_ node: Int, _ more: [String] = []) throws {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: Self.programs + "/kvd")
     let peers = (1...count).map { "\($0)=\(endpoint($0))" }.joined(separator: ",")
     process.arguments = [
       "--id", "\(node)", "--cluster", "e2e0", "--peers", peers, "--data", "\(folder)/d\(node)",
     ]
+    process.arguments? += options + more
     let path = "\(folder)/n\(node).log"
     if !FileManager.default.fileExists(atPath: path) {
       _ = FileManager.default.createFile(atPath: path, contents: nil)
@@ -73,6 +76,20 @@ final class Servers {
     process.terminate()
     process.waitUntilExit()
     return process.terminationStatus
+  }
+
+  /// The processor time that a process has used, in hundredths of a second.
+  func processorTicks(of node: Int) throws -> Int {
+    let number = try #require(processes[node]).processIdentifier
+    let line = try String(contentsOfFile: "/proc/\(number)/stat", encoding: .utf8)
+    let fields = line.split(separator: ")").last?.split(separator: " ") ?? []
+    return [11, 12].compactMap { Int(fields[$0]) }.reduce(0, +)
+  }
+
+  /// Waits until a process ends by itself, and answers its exit code.
+  func waitForEnd(of node: Int) -> Int32? {
+    processes[node]?.waitUntilExit()
+    return processes[node]?.terminationStatus
   }
 
   func pause(_ node: Int) { signal(SIGSTOP, to: node) }

@@ -20,6 +20,7 @@ import Testing
       peers: [1: "127.0.0.1:0"],
       dataDirectory: folder
     )
+    configuration.mayFound = true
     change(&configuration)
     let node = try await ClusterNode(configuration)
     try await serves(node)

@@ -9,14 +9,14 @@ import Testing
   func theFirstClaimantOwnsTheNameForGood() async throws {
     let folder = "/tmp/roost-\(UUID().uuidString.prefix(8))"
     defer { try? FileManager.default.removeItem(atPath: folder) }
-    let node = try await ClusterNode(
-      NodeConfiguration(
-        id: 1,
-        cluster: 7,
-        peers: [1: "127.0.0.1:0"],
-        dataDirectory: folder
-      )
+    var configuration = NodeConfiguration(
+      id: 1,
+      cluster: 7,
+      peers: [1: "127.0.0.1:0"],
+      dataDirectory: folder
     )
+    configuration.mayFound = true
+    let node = try await ClusterNode(configuration)
     let cluster = try Cluster(ClientConfiguration(endpoints: [node.address]))
     let claim = Claim(Array("migration".utf8), on: cluster)
     let (a, b) = (Array("a".utf8), Array("b".utf8))

@@ -1,0 +1,75 @@
+package import RoostRaft
+package import RoostStateMachine
+package import RoostWire
+
+/// A state to be written as a snapshot, and where in the log it stands.
+package struct SnapshotToSave: Sendable {
+  package let mark: SnapshotMark
+  /// A copy that stays as it was while the node goes on.
+  package let state: ReplicatedState
+}
+
+/// When this node writes snapshots, and what it keeps in memory behind them.
+struct SnapshotPlan: Sendable {
+  /// Bytes of entries that were applied since the newest snapshot was begun.
+  var byteCount = 0
+  var isSaving = false
+  /// After a snapshot that could not be saved none is tried until so much more has been applied.
+  var nextTry = 0
+  /// The newest snapshot; one interval of entries before it stays in memory, so that a slow follower rarely needs it.
+  var newest = LogIndex.zero
+}
+
+/// Snapshots: written when enough has been applied, loaded when a leader sends one.
+extension Replica {
+  /// Asks for a snapshot of the state as it is now, if enough has been applied since the last.
+  mutating func planSnapshot(into effects: inout ReplicaEffects) {
+    guard !plan.isSaving, loading == nil, plan.byteCount >= max(snapshotByteCount, plan.nextTry),
+      applied > plan.newest, let mark = consensus.mark(at: applied)
+    else { return }
+    plan.isSaving = true
+    plan.byteCount = 0
+    plan.nextTry = 0
+    effects.snapshotToSave = SnapshotToSave(mark: mark, state: state)
+  }
+
+  /// A snapshot that was asked for is on the disk for good: what lies an interval behind it may go.
+  package mutating func didSaveSnapshot(_ saved: SnapshotDescriptor) {
+    plan.isSaving = false
+    consensus.didSaveSnapshot(saved)
+    consensus.compact(through: plan.newest)
+    plan.newest = max(plan.newest, saved.mark.index)
+  }
+
+  /// A snapshot could not be saved; the log stays, and it is tried again later.
+  package mutating func didFailToSaveSnapshot() {
+    guard plan.isSaving else { return }
+    plan.isSaving = false
+    plan.nextTry = plan.byteCount + snapshotByteCount / 4
+  }
+
+  /// The bytes of this node's snapshot that a follower needs; nil if that file is gone.
+  package mutating func didReadSnapshot(_ read: SnapshotRead, bytes: [UInt8]?, now: Instant) {
+    consensus.didReadSnapshot(read, bytes: bytes, now: now, into: &asked)
+  }
+
+  /// A snapshot that came from the leader is on the disk for good, or is not what it should be.
+  package mutating func didReceiveSnapshot(
+    _ received: SnapshotDescriptor,
+    isValid: Bool,
+    now: Instant
+  ) {
+    consensus.didReceiveSnapshot(received, isValid: isValid, now: now, into: &asked)
+  }
+
+  /// The state of the snapshot that ``ReplicaEffects/snapshotToLoad`` named; the node goes on from there.
+  package mutating func didLoadSnapshot(_ loaded: SnapshotDescriptor, _ state: ReplicatedState) {
+    guard loading == loaded else { return }
+    precondition(loaded.mark.index > applied, "a snapshot never takes the state back")
+    loading = nil
+    self.state = state
+    applied = loaded.mark.index
+    plan.newest = max(plan.newest, loaded.mark.index)
+    plan.byteCount = 0
+  }
+}
