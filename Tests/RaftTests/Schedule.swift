@@ -29,6 +29,7 @@ struct Schedule {
     var settings = random.chance(1, in: 2) ? Settings.tiny : Settings()
     settings.leaseReads = random.chance(1, in: 4)
     world = World(settings: settings, seed: random.next())
+    world.gathersWrites = random.chance(1, in: 2)
     let count = [1, 2, 3, 3, 3, 4, 5][Int(random.below(7))] as UInt64
     founderCount = count
     let founders = (1...count).map { id in
@@ -80,7 +81,7 @@ struct Schedule {
 
   /// The disk of a node that has something to write, or sometimes of all of them, is done.
   private mutating func sync() {
-    let busy = world.nodes.filter { $0.core != nil && !$0.writes.isEmpty }.map(\.id)
+    let busy = world.nodes.filter(\.isWriting).map(\.id)
     guard !busy.isEmpty else { return }
     if random.chance(1, in: 4) {
       for node in busy { world.sync(node) }

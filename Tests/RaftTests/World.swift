@@ -16,6 +16,8 @@ struct World {
   var violation: String?
   /// How often the rare things happened, so that a mix that never meets one is noticed.
   var coverage = Coverage()
+  /// Whether writes are sometimes held back, as a shell does that waits for the one under way.
+  var gathersWrites = false
   /// Told of everything that happens, for scripts.
   var trace: [String]?
   #if PLANTED_BUGS
@@ -80,10 +82,20 @@ struct World {
     let id: NodeID
     var core: Consensus?
     var disk: Disk
+    /// What the node asked for and was not done: a write that later turns go on adding to.
+    var effects = Effects()
     /// Handed to the disk and not yet answered.
     var writes: [Write] = []
     var applied: LogIndex
     var partOfSnapshot: [UInt8] = []
+
+    var isWriting: Bool { core != nil && !(writes.isEmpty && effects.write.isEmpty) }
+
+    /// Hands what has gathered to the disk.
+    mutating func submit() {
+      if !effects.write.isEmpty { writes.append(effects.write) }
+      effects.removeAll()
+    }
   }
 
   init(settings: Settings = Settings(), seed: UInt64 = 1) {
@@ -132,11 +144,13 @@ struct World {
     _ input: (inout Consensus, inout Effects) -> Result
   ) -> Result? {
     guard let slot = slot(id), nodes[slot].core != nil else { return nil }
-    var effects = Effects()
     // Taken out while it works, so that there is one copy.
     guard var core = nodes[slot].core.take() else { return nil }
-    let result = input(&core, &effects)
+    let result = input(&core, &nodes[slot].effects)
     nodes[slot].core = core
+    let effects = nodes[slot].effects
+    nodes[slot].effects.removeAllButWrite()
+    if !(gathersWrites && random.chance(2, in: 3)) { nodes[slot].submit() }
     perform(effects, of: slot)
     return result
   }
@@ -166,7 +180,8 @@ struct World {
 
   /// The oldest write of a node reaches its disk.
   mutating func sync(_ id: NodeID) {
-    guard let slot = slot(id), !nodes[slot].writes.isEmpty else { return }
+    guard let slot = slot(id), nodes[slot].isWriting else { return }
+    if nodes[slot].writes.isEmpty { nodes[slot].submit() }
     let write = nodes[slot].writes.removeFirst()
     nodes[slot].disk.perform(write)
     let now = now
@@ -183,6 +198,7 @@ struct World {
     nodes[slot].core = nil
     if remains == .anything { performSome(of: nodes[slot].writes, on: slot) }
     nodes[slot].writes = []
+    nodes[slot].effects = Effects()
     judge.forgetReads(of: id)
   }
 
@@ -223,7 +239,6 @@ struct World {
     for envelope in effects.messages {
       wire.append(Packet(sender: id, recipient: envelope.recipient, message: envelope.message))
     }
-    if !effects.write.isEmpty { nodes[slot].writes.append(effects.write) }
     if let loaded = effects.snapshotToLoad { nodes[slot].applied = loaded.mark.index }
     guard let core = nodes[slot].core else { return }
     coverage.see(core, effects)
@@ -259,7 +274,7 @@ struct World {
   /// A node's snapshot of what it has applied; the log keeps `kept` entries before it.
   mutating func saveSnapshot(_ id: NodeID, keeping kept: UInt64 = 0) {
     guard let slot = slot(id), let core = nodes[slot].core, core.durableIndex >= core.commitIndex,
-      nodes[slot].writes.isEmpty, core.commitIndex > core.snapshot?.mark.index ?? .zero,
+      !nodes[slot].isWriting, core.commitIndex > core.snapshot?.mark.index ?? .zero,
       let mark = core.mark(at: core.commitIndex)
     else { return }
     let saved = SnapshotDescriptor(mark: mark, byteCount: 20, checksum: mark.index.rawValue)
@@ -289,7 +304,7 @@ struct World {
       if !wire.isEmpty {
         let packet = wire.removeFirst()
         if !isLost(packet) { deliver(packet) }
-      } else if let busy = nodes.first(where: { $0.core != nil && !$0.writes.isEmpty }) {
+      } else if let busy = nodes.first(where: \.isWriting) {
         sync(busy.id)
       } else {
         return
