@@ -107,7 +107,7 @@ let package = Package(
     tests("Wire", "Wire"),
     tests("Raft", "Raft", "Wire", exclude: ["Scenarios"]),
     tests("StateMachine", "StateMachine", "Wire", exclude: ["Scenarios"]),
-    tests("Journal", "Journal", "Raft", "Simulation", "Wire"),
+    tests("Journal", "Journal", "Raft", "Simulation", "Wire", exclude: ["Fixtures"]),
     tests("Replica", "Raft", "Replica", "StateMachine", "Wire"),
     tests("ClientCore", "ClientCore", "Wire"),
     tests("Simulation", "Raft", "Simulation", "Wire"),

@@ -118,6 +118,17 @@ package struct JournalInspection {
   }
 }
 
+extension Cell.State: CustomStringConvertible {
+  var description: String {
+    switch self {
+    case .zero: "nothing was written"
+    case .rotten: "bits are set where nothing was written"
+    case .valid(let kind, let group): "\(kind) of group \(group), without what is before it"
+    case .damaged: "damaged"
+    }
+  }
+}
+
 extension Standing: CustomStringConvertible {
   package var description: String {
     let promise = promised == .start ? "" : ", promised \(promised.index) of term \(promised.term)"

@@ -26,6 +26,8 @@ struct Recovery {
   private(set) var snapshot: StoredSnapshot?
   private(set) var snapshotFiles: Set<LogIndex> = []
   private(set) var segments: [SegmentFile] = []
+  /// The headers that say that something before them does not count.
+  private var cutters: [SegmentHeader] = []
   private(set) var replay = LogReplay(after: Standing())
   private(set) var findings: [Finding] = []
   /// Where the log ends, and the number of the group that would stand there.
@@ -55,6 +57,7 @@ struct Recovery {
   mutating func run() throws(JournalError) {
     try findSnapshot()
     segments = try SegmentFile.all(on: disk, of: identity, findings: &findings)
+    cutters = segments.compactMap(\.header).filter { $0.void != nil }
     let started = segments.lastIndex {
       guard let header = $0.header else { return false }
       return header.standing.last.index <= snapshotPlace.index
@@ -181,7 +184,7 @@ extension Recovery {
 
   /// The segment that says that what stands at the end does not count.
   private func voidTarget() -> SegmentHeader? {
-    segments.compactMap(\.header).last { header in
+    cutters.last { header in
       guard let void = header.void else { return false }
       return void <= end && end.segment < header.number
     }
@@ -279,8 +282,8 @@ extension Recovery {
   }
 
   private func isVoid(_ place: LogOffset) -> Bool {
-    segments.contains { file in
-      guard let header = file.header, let void = header.void else { return false }
+    cutters.contains { header in
+      guard let void = header.void else { return false }
       return void <= place && place.segment < header.number
     }
   }

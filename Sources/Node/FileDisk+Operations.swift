@@ -6,7 +6,17 @@ import RoostWire
 final class DataFiles: Sendable {
   private let directory: Directory
   /// Held for as long as this lives, so that no other process opens the directory.
-  private let lock: File
+  private let lock: File?
+
+  /// Opens a directory that exists, without making anything in it.
+  init(inspecting path: String) throws(DiskError) {
+    do throws(SystemError) {
+      directory = try Directory(at: path)
+      lock = try directory.names().contains("lock") ? directory.lock("lock") : nil
+    } catch {
+      throw DiskError("open", path, error)
+    }
+  }
 
   init(at path: String) throws(DiskError) {
     do throws(SystemError) {

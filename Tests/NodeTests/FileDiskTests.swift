@@ -38,10 +38,10 @@ final class Scratch {
   }
 
   /// Waits until the disk has something to tell.
-  static func wait(for disk: FileDisk) {
+  static func wait(for disk: FileDisk, atMost milliseconds: Int32 = 10_000) {
     var place = pollfd(fd: disk.notificationDescriptor, events: Int16(POLLIN), revents: 0)
     // SAFETY: one place is given and counted.
-    _ = unsafe poll(&place, 1, 10_000)
+    _ = unsafe poll(&place, 1, milliseconds)
   }
 
   @Test(arguments: [true, false])
