@@ -38,7 +38,7 @@ actor NodeEngine: LoopDriver {
 
   func stop() async {
     guard let shell else { return }
-    shell.isStopping = true
+    shell.beginStop()
     loop.wakeUp()
     await withCheckedContinuation { waiting.append($0) }
   }

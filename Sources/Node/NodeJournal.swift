@@ -45,6 +45,12 @@ struct NodeJournal {
     }
   }
 
+  /// False while the disk is full and what room is left is kept for votes and the handing over of leadership.
+  var admitsRequests: Bool { journal.admitsWrites }
+
+  /// Tries again what a full disk refused.
+  func retry() { journal.retry() }
+
   func clearNotification() { disk.clearNotification() }
 
   func append(_ write: Write) {

@@ -182,6 +182,10 @@ extension Shell {
         close(connection, because: "no hello in time")
       }
     }
+    if now >= nextDiskRetry {
+      nextDiskRetry = now.advanced(by: .seconds(1))
+      journal.retry()
+    }
     if let until = acceptsAgainAt, now >= until {
       try? loop.update(
         listener.descriptor.number,

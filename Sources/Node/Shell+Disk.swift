@@ -10,6 +10,7 @@ extension Shell {
   /// After a failed write or sync nobody can say what is on the disk, so the process ends: what a restart reads is true.
   func takeDiskReport() {
     let report = diskWork { () throws(NodeError) in try journal.poll() }
+    noteRoom()
     if let ticket = report.durable { replica.didPersist(through: WriteTicket(ticket), now: now) }
     if let saved = report.savedSnapshot {
       log(.info, "has a snapshot through \(saved.label.index), \(saved.byteCount) bytes")
@@ -26,6 +27,18 @@ extension Shell {
     if let failure = report.snapshotFailure {
       log(.warning, "a snapshot was not written: \(failure)")
       replica.didFailToSaveSnapshot()
+    }
+  }
+
+  /// A full disk refuses clients' requests until there is room again; another node may have some, so leadership is handed over.
+  private func noteRoom() {
+    guard journal.admitsRequests != replica.admitsRequests else { return }
+    replica.admitsRequests = journal.admitsRequests
+    if replica.admitsRequests {
+      log(.warning, "the disk has room again: writes go on")
+    } else {
+      log(.error, "the disk is full: writes are refused until there is room; reads go on")
+      _ = replica.handOver(now: now)
     }
   }
 

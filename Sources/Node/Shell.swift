@@ -38,10 +38,11 @@ final class Shell {
   var dirty: [Connection] = []
   var nextToken = Token.firstConnection
   var nextHousekeeping: Instant
+  var nextDiskRetry: Instant
   var now: Instant
   var scratch = [UInt8](repeating: 0, count: Shell.readByteCount)
-  /// Set when the node is to end with this turn.
-  var isStopping = false
+  /// Set while the node hands over what it leads, and ends then, or at this moment at the latest.
+  var stopsAt: Instant?
   /// While the system has no descriptor left, the listener rests until then instead of spinning.
   var acceptsAgainAt: Instant?
 
@@ -54,6 +55,7 @@ final class Shell {
     self.now = now
     startedAt = now
     nextHousekeeping = now
+    nextDiskRetry = now
     (journal, replica) = try Shell.recover(configuration, checked, now: now)
     do throws(SystemError) {
       listener = try Socket.listening(at: checked.listen)
@@ -83,7 +85,7 @@ final class Shell {
     perform()
     if now >= nextHousekeeping { keepHouse() }
     flush()
-    if isStopping { return endTurn() }
+    if let stopsAt, now >= stopsAt || !replica.consensus.isLeader { return endTurn() }
     return min(replica.nextDeadline, nextHousekeeping).nanoseconds
   }
 
@@ -101,6 +103,12 @@ final class Shell {
         if place.canRead || place.isBroken { read(connection) }
       }
     }
+  }
+
+  /// Begins to end: a leader first hands over, so that the cluster is not without one for an election timeout.
+  func beginStop() {
+    let handsOver = links.contains { $0.openConnection != nil } && replica.handOver(now: now)
+    stopsAt = handsOver ? now.advanced(by: configuration.timing.election * 2) : now
   }
 
   private func endTurn() -> UInt64? {

@@ -40,6 +40,8 @@ package struct Replica: Sendable {
   var output = AppliedOutput()
   let snapshotByteCount: Int
   var plan = SnapshotPlan()
+  /// False while the disk has room for votes, terms and the handing over of leadership alone: clients' requests are refused.
+  package var admitsRequests = true
   /// The snapshot that has to be loaded before anything more is applied.
   var loading: SnapshotDescriptor?
   /// When this node last heard a leader, or as a leader last was one with a quorum behind it.
@@ -132,7 +134,10 @@ package struct Replica: Sendable {
   /// Proposes the requests that have gathered, unless enough of this node's own entries are under way already.
   private mutating func proposeBatch(now: Instant, into effects: inout ReplicaEffects) {
     guard !batch.isEmpty else { return }
-    guard consensus.isLeader else { return failBatch(into: &effects) }
+    guard consensus.isLeader else {
+      return failBatch(Failure(.notLeader, detail: leader.rawValue), into: &effects)
+    }
+    guard admitsRequests else { return failBatch(Failure(.diskFull), into: &effects) }
     guard unsynced.count < Self.unsyncedProposalLimit else { return }
     let (bytes, waiters) = batch.take()
     do throws(ProposalRefusal) {
@@ -144,10 +149,8 @@ package struct Replica: Sendable {
     }
   }
 
-  private mutating func failBatch(into effects: inout ReplicaEffects) {
-    for waiter in batch.take().waiters {
-      answer(waiter, Failure(.notLeader, detail: leader.rawValue), into: &effects)
-    }
+  private mutating func failBatch(_ failure: Failure, into effects: inout ReplicaEffects) {
+    for waiter in batch.take().waiters { answer(waiter, failure, into: &effects) }
   }
 
   private static func failure(for refusal: ProposalRefusal) -> Failure {
@@ -161,7 +164,7 @@ package struct Replica: Sendable {
 
   /// Leases end by the log's time alone: when the next end is due, an entry must carry the time there.
   private mutating func proposeTime(now: Instant) {
-    guard consensus.isEstablished, batch.isEmpty, proposed.isEmpty else { return }
+    guard consensus.isEstablished, batch.isEmpty, proposed.isEmpty, admitsRequests else { return }
     guard let due = state.nextDeadline, consensus.clusterTime(now: now) >= due else { return }
     guard let position = try? consensus.propose([], now: now, into: &asked) else { return }
     proposed.append(ProposedBatch(position: position, waiters: []))
@@ -219,6 +222,16 @@ package struct Replica: Sendable {
     }
     for forward in forwards.takeAll(exceptTo: leader) {
       answer(.client(forward), Failure(.leadershipLost), into: &effects)
+    }
+  }
+
+  /// Hands leadership to whoever is best placed; false if this node leads and nobody can take over.
+  package mutating func handOver(now: Instant) -> Bool {
+    do throws(TransferRefusal) {
+      try consensus.transferLeadership(now: now, into: &asked)
+      return true
+    } catch {
+      return error != .noSuccessor
     }
   }
 

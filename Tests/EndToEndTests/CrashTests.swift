@@ -1,3 +1,4 @@
+import Foundation
 import RoostClient
 import Testing
 
@@ -99,6 +100,25 @@ import Testing
     #expect(put.complaint.contains("nothing was changed"))
     let local = try Kvctl(["get", "a", "--local"], endpoints: servers.endpoints)
     #expect(local.code == 3, "\(local.complaint)")
+  }
+
+  @Test(.timeLimit(.minutes(1)))
+  func aLeaderThatIsStoppedHandsOver() async throws {
+    let servers = try Servers(3)
+    defer { servers.end() }
+    let leader = try await servers.leader()
+    let others = (1...3).filter { $0 != leader }
+    let cluster = try servers.client(of: others)
+    try await cluster.put(Self.bytes("k"), Self.bytes("v"))
+    #expect(servers.stop(leader) == 0)
+    let next = try await servers.leader()
+    #expect(others.contains(next))
+    // Who is asked to take over does not ask around first.
+    let log = servers.log(next)
+    let end = log.components(separatedBy: "follows \(leader)").last ?? ""
+    #expect(end.contains("leads in term") && !end.contains("asks whether"), "\(log)")
+    let found = try await cluster.get(Self.bytes("k"))
+    #expect(found?.value == Self.bytes("v"))
   }
 
   /// A loop that is woken again and again for nothing would take a whole core.

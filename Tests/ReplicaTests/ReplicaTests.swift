@@ -230,6 +230,30 @@ private struct Trio {
     #expect(failure.code == .noQuorum && failure.detail > 1_000_000_000, "and says since when")
   }
 
+  @Test func aFullDiskRefusesWritesAndHandsLeadershipOver() throws {
+    var trio = Trio()
+    let leader = try trio.elect()
+    _ = trio.request(Self.put("k", "v", number: 1), at: leader, 1)
+    trio.settle()
+    trio.replicas[leader].admitsRequests = false
+    let refused = trio.request(Self.put("k", "w", number: 2), at: leader, 2)
+    trio.settle()
+    #expect(trio.replies[refused] == .failure(Failure(.diskFull)))
+    let read = trio.query("k", .linearizable, at: leader, 3)
+    trio.settle()
+    #expect(Self.value(in: trio.replies[read]) == "v")
+    let isHandedOver = trio.replicas[leader].handOver(now: trio.now)
+    #expect(isHandedOver)
+    let next = try trio.elect()
+    #expect(next != leader)
+    let taken = trio.request(Self.put("k", "w", number: 3), at: next, 4)
+    trio.settle()
+    guard case .written = trio.replies[taken] else {
+      Issue.record("the other leader has room")
+      return
+    }
+  }
+
   @Test func aRequestOverTheLimitIsRefusedBeforeItIsReplicated() throws {
     var trio = Trio(1)
     let leader = try trio.elect()
