@@ -93,7 +93,7 @@ let package = Package(
 
     // Programs: arguments in, exit code out.
     program("kvd", "Node"),
-    program("kvctl", "Client"),
+    program("kvctl", "Client", "Node"),
     program("kvsim", "Raft", "Simulation"),
     program("kvbench", "Journal", "Node", "Platform", "Raft", "StateMachine", "Wire"),
 

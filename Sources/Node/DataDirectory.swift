@@ -14,16 +14,6 @@ public struct DataDirectory {
     case damaged
     /// It can't be read as a data directory, or a node must not start with it.
     case refused
-
-    /// The exit code of a program that checks directories.
-    public var exitCode: Int32 {
-      switch self {
-      case .sound: 0
-      case .tornTail: 1
-      case .damaged: 2
-      case .refused: NodeExitCode.data
-      }
-    }
   }
 
   private let path: String

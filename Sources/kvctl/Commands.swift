@@ -11,11 +11,13 @@ enum ExitCode {
   static let unreachable: Int32 = 5
   static let noQuorum: Int32 = 6
   static let unknownOutcome: Int32 = 7
+  static let tornTail: Int32 = 8
+  static let damaged: Int32 = 9
 }
 
 /// What kvctl can be asked to do.
 enum Subcommand: String, CaseIterable {
-  case put, get, del, status, help, version
+  case put, get, del, status, journal, help, version
 
   var synopsis: String {
     switch self {
@@ -24,6 +26,7 @@ enum Subcommand: String, CaseIterable {
     case .get: "get KEY [--local]               print a key's value"
     case .del: "del KEY                         remove a key"
     case .status: "status                          how every node is"
+    case .journal: "journal check|dump PATH         look at the data directory of a server that does not run"
     case .help: "help [COMMAND]                  this, or more about a command"
     case .version: "version                         the version of this program"
     }
@@ -59,6 +62,7 @@ enum Subcommand: String, CaseIterable {
       Asks every endpoint how it is. In a pipe: one line a node, its fields separated by tabs: node, address, role, term, leader,
       committed, applied, revision, quiet milliseconds, up milliseconds. Exit code 0 if a leader serves, 5 if nobody answered, else 6.
       """
+    case .journal: JournalCommand.explanation
     case .help: "usage: kvctl help [COMMAND]"
     case .version: "usage: kvctl version"
     }
@@ -114,6 +118,7 @@ extension CommandLine {
     case .get: return try await Get.run(&arguments)
     case .del: return try await Del.run(&arguments)
     case .status: return try await Status.run(&arguments)
+    case .journal: return try JournalCommand.run(&arguments)
     }
   }
 
@@ -129,7 +134,8 @@ extension CommandLine {
         --timeout SECONDS   how long a command may take, retries included; default 5
 
       exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 condition not met, 5 no server reachable,
-      6 no leader or quorum, nothing was changed, 7 nobody knows whether it was done
+      6 no leader or quorum, nothing was changed, 7 nobody knows whether it was done, 8 journal with a torn tail,
+      9 damaged journal
       """
   }
 

@@ -25,7 +25,7 @@ import Testing
     "Client": ["RoostClientCore", "RoostPlatform", "RoostWire", "Synchronization"],
     "Recipes": ["RoostClient"],
     "kvd": ["RoostNode", "RoostPlatform"],
-    "kvctl": ["RoostClient", "RoostPlatform", "RoostWire"],
+    "kvctl": ["RoostClient", "RoostNode", "RoostPlatform", "RoostWire"],
     "kvsim": ["Glibc", "RoostRaft", "RoostSimulation"],
     "kvbench": [
       "Glibc", "RoostJournal", "RoostNode", "RoostPlatform", "RoostRaft", "RoostStateMachine",
