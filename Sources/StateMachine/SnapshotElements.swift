@@ -12,8 +12,10 @@ extension Record {
     ] {
       output.append(littleEndian: number)
     }
-    output.append(short: key)
-    output.append(prefixed: value)
+    output.append(littleEndian: UInt16(keyByteCount))
+    withKey { output.append(contentsOf: $0) }
+    output.append(littleEndian: UInt32(valueByteCount))
+    withValue { output.append(contentsOf: $0) }
   }
 
   init(decodingWhole input: inout Span<UInt8>) throws(WireError) {
@@ -24,9 +26,21 @@ extension Record {
       lease: try input.read(),
       position: try input.read()
     )
-    let key = try input.readShortBytes("key", limit: Int(UInt16.max))
-    let value = try input.readPrefixedBytes("value", limit: 4 << 20)
-    self.init(key: key.span, value: value.span, numbers)
+    let keyCount = Int(try input.read(UInt16.self))
+    guard input.count >= keyCount + 4 else {
+      throw .truncated(needed: keyCount + 4, available: input.count)
+    }
+    var rest = input.extracting(droppingFirst: keyCount)
+    let valueCount = Int(try rest.read(UInt32.self))
+    guard rest.count >= valueCount else {
+      throw .truncated(needed: valueCount, available: rest.count)
+    }
+    self.init(
+      key: input.extracting(first: keyCount),
+      value: rest.extracting(first: valueCount),
+      numbers
+    )
+    input = rest.extracting(droppingFirst: valueCount)
   }
 }
 

@@ -40,6 +40,7 @@ final class StateBenchmark {
     }
     part("lock") { measureLocks() }
     part("lease") { measureLeases(1_000_000) }
+    part("watch") { measureWatches(value) }
     part("copy") { measureCopy(value) }
     part("snapshot") { measureSnapshot() }
   }
@@ -143,14 +144,21 @@ final class StateBenchmark {
   }
 
   private func measureRead(_ name: String, _ count: Int, _ query: () -> Query) {
-    let queries = (0..<count).map { _ in query().encoded() }
+    // A copy of its own, so that calls need not guard the property of this object.
+    let state = self.state
     var bytes: [UInt8] = []
-    let watch = Stopwatch()
-    for query in queries {
-      bytes.removeAll(keepingCapacity: true)
-      state.read(query, into: &bytes)
+    var spent: UInt64 = 0
+    for _ in 0..<(count / 1000) {
+      // As if they had just been received: the queries are in the cache, the keys are not.
+      let queries = (0..<1000).map { _ in query().encoded() }
+      let watch = Stopwatch()
+      for query in queries {
+        bytes.removeAll(keepingCapacity: true)
+        state.read(query, into: &bytes)
+      }
+      spent += watch.nanoseconds
     }
-    report(name, watch.nanoseconds, count)
+    report(name, spent, count)
   }
 
   /// Takes and gives back one lock after another; tokens count up, so that they are known beforehand.
@@ -200,6 +208,32 @@ final class StateBenchmark {
     } while state.nextDeadline.map { $0 <= ClusterTime(time) } ?? false
     report("lease end in a storm", watch.nanoseconds, count)
     print("entries: \(entries), longest: \(longest / 1000) us; leases left: \(status().leases)")
+  }
+
+  /// Writes beside watches on other keys and on the same.
+  private func measureWatches(_ value: [UInt8]) {
+    var table = WatchTable(beside: state, byteBudget: .max)
+    for number in 0..<100_000 {
+      let key = Self.key(UInt64(number))
+      let request = WatchRequest(watch: UInt64(number), range: KeyRange(from: key, to: key + [0]))
+      let id = WatcherID(connection: 1, watch: UInt64(number))
+      do { try table.start(request, as: id, by: session, on: state) } catch { print(error) }
+    }
+    var output = WatchOutput()
+    for (name, first) in [("nobody watches", 500_000), ("one of 100 000 watches", 0)] {
+      var spent: UInt64 = 0
+      for number in 0..<20_000 {
+        let key = Self.key(UInt64(first + number))
+        var payload: [UInt8] = []
+        append(.operation(.put(Put(key: key, value: value))), to: &payload)
+        apply(payload)
+        let watch = Stopwatch()
+        output.removeAll()
+        table.advance(on: state, into: &output)
+        spent += watch.nanoseconds
+      }
+      report("watches after a put that \(name)", spent, 20_000)
+    }
   }
 
   /// Writes while a copy of the whole state is held.

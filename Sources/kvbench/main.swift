@@ -13,7 +13,8 @@ case "restart": try RestartBenchmark(in: words.dropFirst().first ?? ".").run()
 default:
   print(
     """
-    usage: kvbench state [KEYS [PART ...]]   the state machine: get, put, lock, lease, copy, snapshot
+    usage: kvbench state [KEYS [PART ...]]   the state machine: get, put, lock, lease, watch, copy,
+                                             snapshot
            kvbench journal [DIRECTORY]       the log, beside a bare loop of write and fdatasync
            kvbench restart [DIRECTORY]       opening a log of a million entries
     """
