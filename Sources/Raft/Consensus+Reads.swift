@@ -117,7 +117,8 @@ extension Consensus {
     let loyalty = settings.loyalty.wholeNanoseconds
     let span = loyalty / 1000 * UInt64(1000 - 2 * settings.clockErrorPermille)
     let heardAt = min(Instant(nanoseconds: leadership.quorumRound), now)
-    return now < heardAt.advanced(byNanoseconds: span) ? commitIndex : nil
+    let end = heardAt.advanced(byNanoseconds: has(.overstayLease) ? span * 2 : span)
+    return now < end ? commitIndex : nil
   }
 
   // MARK: A follower

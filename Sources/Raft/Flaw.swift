@@ -38,6 +38,8 @@ package enum Flaw: String, CaseIterable, Sendable {
   case readBeforeOpening
   /// A leader answers reads without asking anyone.
   case readWithoutQuorum
+  /// A lease lasts for two election timeouts.
+  case overstayLease
   /// A member that lost its journal counts under its old identity.
   case ignoreIncarnation
   /// A change of membership begins although the one before is not committed.

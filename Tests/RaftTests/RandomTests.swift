@@ -33,6 +33,7 @@ import Testing
       .voteBeforeSync, .campaignBeforeSync, .countOwnBeforeSync, .acknowledgeBeforeSync,
       .countLearner, .ignoreTermOfReplies,
       .skipPreviousCheck, .forgetTruncationInLedger, .readBeforeOpening, .ignoreIncarnation,
+
     ] as [Flaw]
   )
   func randomLivesFind(_ flaw: Flaw) {

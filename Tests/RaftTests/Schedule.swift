@@ -38,7 +38,9 @@ struct Schedule {
     let founding = SnapshotMark(founding: Membership(founding: founders))
     for id in 1...Self.pool {
       let mark = id <= count ? founding : SnapshotMark(founding: .none)
-      world.add(NodeID(id), mark)
+      let offset = random.below(1 << 40)
+      let clock = World.Clock(offset: offset, gain: Int64(random.below(11)) - 5)
+      world.add(NodeID(id), mark, clock: clock)
     }
     world.run(for: .seconds(2))
   }
@@ -130,8 +132,8 @@ struct Schedule {
   private mutating func passTime() {
     let most: UInt64 = random.chance(1, in: 6) ? 500 : 40
     world.now = world.now.advanced(byNanoseconds: random.below(most * 1_000_000))
-    for node in world.nodes where !asleep.contains(node.id) {
-      if let core = node.core, core.nextDeadline <= world.now { world.tick(node.id) }
+    for node in world.nodes.map(\.id) where !asleep.contains(node) && world.isDue(node) {
+      world.tick(node)
     }
   }
 
@@ -148,13 +150,17 @@ struct Schedule {
     if asleep.remove(node) == nil { asleep.insert(node) }
   }
 
+  /// Often at a node that believes to lead: where it is wrong, the answer may be.
   private mutating func read() {
-    let node = anyNode()
+    let leaders = world.leaders
+    let node =
+      leaders.isEmpty || random.chance(1, in: 2)
+      ? anyNode() : leaders[Int(random.below(UInt64(leaders.count)))]
     guard let slot = world.slot(node), world.nodes[slot].core != nil else { return }
     let id = ReadID(nextRead)
     nextRead += 1
     world.judge.didBeginRead(id, at: node)
-    let now = world.now
+    let now = world.now(of: node)
     world.act(node) { $0.read(id, now: now, into: &$1) }
   }
 
@@ -180,7 +186,7 @@ struct Schedule {
         )
       )
     }
-    let now = world.now
+    let now = world.now(of: leader)
     world.act(leader) { node, effects in
       _ = try? node.change(
         to: members,
@@ -194,7 +200,7 @@ struct Schedule {
   private mutating func transfer() {
     guard let leader = world.leader else { return }
     let target = random.chance(1, in: 2) ? anyNode() : nil
-    let now = world.now
+    let now = world.now(of: leader)
     world.act(leader) { try? $0.transferLeadership(to: target, now: now, into: &$1) }
   }
 

@@ -78,8 +78,30 @@ struct World {
     }
   }
 
+  /// A clock of a machine: it began at some time, and runs a little fast or slow.
+  struct Clock {
+    var offset: UInt64 = 0
+    /// How much faster than the world's, in thousandths.
+    var gain: Int64 = 0
+
+    func shown(at moment: Instant) -> Instant {
+      guard gain != 0 else { return moment.advanced(byNanoseconds: offset) }
+      let rate = UInt64(1000 + gain)
+      return Instant(nanoseconds: offset + moment.nanoseconds / 1000 * rate)
+    }
+
+    /// The first moment of the world at which the clock shows this.
+    func moment(showing shown: Instant) -> Instant {
+      let passed = shown.nanoseconds > offset ? shown.nanoseconds - offset : 0
+      guard gain != 0 else { return Instant(nanoseconds: passed) }
+      let rate = UInt64(1000 + gain)
+      return Instant(nanoseconds: (passed / rate + 1) * 1000)
+    }
+  }
+
   struct Node {
     let id: NodeID
+    var clock = Clock()
     var core: Consensus?
     var disk: Disk
     /// What the node asked for and was not done: a write that later turns go on adding to.
@@ -110,10 +132,16 @@ struct World {
     for id in 1...count { add(NodeID(id), SnapshotMark(founding: membership)) }
   }
 
-  mutating func add(_ id: NodeID, _ mark: SnapshotMark, incarnation: Incarnation = .zero) {
+  mutating func add(
+    _ id: NodeID,
+    _ mark: SnapshotMark,
+    incarnation: Incarnation = .zero,
+    clock: Clock? = nil
+  ) {
     let disk = Disk(incarnation: incarnation, mark: mark)
+    let clock = clock ?? slot(id).map { nodes[$0].clock } ?? Clock()
     nodes.removeAll { $0.id == id }
-    nodes.append(Node(id: id, disk: disk, applied: mark.index))
+    nodes.append(Node(id: id, clock: clock, disk: disk, applied: mark.index))
     nodes.sort { $0.id < $1.id }
     restart(id)
   }
@@ -156,25 +184,25 @@ struct World {
   }
 
   mutating func tick(_ id: NodeID) {
-    let now = now
+    let now = now(of: id)
     act(id) { $0.tick(now: now, into: &$1) }
   }
 
   mutating func expireTimer(_ id: NodeID) {
-    let now = now
+    let now = now(of: id)
     act(id) { $0.expireTimer(now: now, into: &$1) }
   }
 
   @discardableResult
   mutating func propose(_ id: NodeID, _ payload: String) -> LogPosition? {
-    let now = now
+    let now = now(of: id)
     return act(id) { core, effects in
       try? core.propose([UInt8](payload.utf8), now: now, into: &effects)
     }.flatMap { $0 }
   }
 
   mutating func deliver(_ packet: Packet) {
-    let now = now
+    let now = now(of: packet.recipient)
     act(packet.recipient) { $0.step(packet.message, from: packet.sender, now: now, into: &$1) }
   }
 
@@ -184,7 +212,7 @@ struct World {
     if nodes[slot].writes.isEmpty { nodes[slot].submit() }
     let write = nodes[slot].writes.removeFirst()
     nodes[slot].disk.perform(write)
-    let now = now
+    let now = now(of: id)
     act(id) { $0.didPersist(through: write.ticket, now: now, into: &$1) }
   }
 
@@ -221,7 +249,7 @@ struct World {
       settings: settings,
       restored: nodes[slot].disk.restored,
       random: random.split(),
-      now: now
+      now: now(of: id)
     )
     #if PLANTED_BUGS
     if let flaw { core = core.planted(flaw) }
@@ -242,7 +270,8 @@ struct World {
     if let loaded = effects.snapshotToLoad { nodes[slot].applied = loaded.mark.index }
     guard let core = nodes[slot].core else { return }
     coverage.see(core, effects)
-    let elapsed = now.nanoseconds(since: start)
+    // The fastest clock may have led all the time.
+    let elapsed = now.nanoseconds(since: start) / 1000 * 1006
     if let found = judge.see(core, effects, disk: nodes[slot].disk, elapsed: elapsed) {
       violation = violation ?? found
     }
@@ -252,7 +281,7 @@ struct World {
 
   private mutating func performSnapshots(_ effects: Effects, of slot: Int) {
     let id = nodes[slot].id
-    let now = now
+    let now = now(of: id)
     for read in effects.snapshotReads {
       let bytes = Self.bytes(of: read.snapshot)
       let isThere = nodes[slot].disk.snapshot == read.snapshot
@@ -318,14 +347,26 @@ struct World {
     let end = now.advanced(by: duration)
     settle(losing: isLost)
     while true {
-      guard let next = nodes.compactMap({ $0.core?.nextDeadline }).min(), next <= end else { break }
-      now = max(now, next)
-      for id in nodes.map(\.id) {
-        if let slot = slot(id), let core = nodes[slot].core, core.nextDeadline <= now { tick(id) }
+      let deadlines = nodes.compactMap { node in
+        node.core.map { node.clock.moment(showing: $0.nextDeadline) }
       }
+      guard let next = deadlines.min(), next <= end else { break }
+      now = max(now, next)
+      for id in nodes.map(\.id) where isDue(id) { tick(id) }
       settle(losing: isLost)
     }
     now = end
+  }
+
+  /// Whether the node's own clock has reached its deadline.
+  func isDue(_ id: NodeID) -> Bool {
+    guard let slot = slot(id), let core = nodes[slot].core else { return false }
+    return core.nextDeadline <= now(of: id)
+  }
+
+  /// What the node's own clock shows.
+  func now(of id: NodeID) -> Instant {
+    slot(id).map { nodes[$0].clock.shown(at: now) } ?? now
   }
 
   var leaders: [NodeID] { nodes.compactMap { $0.core?.isLeader == true ? $0.id : nil } }
