@@ -98,7 +98,7 @@ let package = Package(
     program("kvbench", "Journal", "Node", "Platform", "Raft", "StateMachine", "Wire"),
 
     // Tests: one folder a module, and those that hold the whole.
-    .target(
+    .testTarget(
       name: "TestSupport",
       dependencies: prefixed(["Wire"]),
       path: "Tests/TestSupport",
