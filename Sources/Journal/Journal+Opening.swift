@@ -25,7 +25,7 @@ extension Journal {
     }
     let (owner, incarnation) = try owner(of: disk)
     guard owner == identity else { throw .foreign(file: FileName.identity, found: owner) }
-    var recovery = Recovery(disk: disk, identity: identity)
+    var recovery = Recovery(disk: disk, identity: identity, settings: settings)
     try recovery.run()
     let journal = Journal(disk: disk, settings: settings, start: start(after: recovery))
     try attempt { () throws(DiskError) in try journal.settle(recovery, names: names) }
@@ -178,7 +178,7 @@ extension Journal {
       needsHeader: false
     )
     var header = segmentHeader(standing: standing)
-    header.void = recovery.end
+    header.void = settings.has(.forgetCut) ? nil : recovery.end
     let name = FileName.segment(number)
     let file = isReady ? name : FileName.new(name)
     if !isReady { try disk.perform(.fill(file, byteCount: settings.segmentByteCount)) }

@@ -61,6 +61,7 @@ extension Journal {
     precondition(label.index > newestIndex, "a snapshot is newer than the last")
     guard failure == nil else { return }
     snapshots.isSaving = true
+    if settings.has(.removeBeforeSnapshot) { retireSegments(through: label.index) }
     let work = SnapshotSaving(label, of: identity.cluster, from: source)
     disk.submit(work, number: background.start(.save(label.index)))
   }
@@ -106,9 +107,7 @@ extension Journal {
     snapshots.lastSent = nil
     snapshots.newest = stored
     snapshots.files.insert(stored.label.index)
-    let start = segments.lastIndex { $0.after <= stored.label.index } ?? 0
-    stock += segments[..<start].map(\.number)
-    segments.removeFirst(start)
+    retireSegments(through: stored.label.index)
     if spare == .refused { retry() }
     let old = snapshots.files.filter { $0 != stored.label.index && $0 != lastSent }
     snapshots.files.subtract(old)
@@ -119,6 +118,13 @@ extension Journal {
     guard !operations.isEmpty else { return }
     operations.append(.syncDirectory)
     disk.submit(OperationList(operations), number: background.start(.other))
+  }
+
+  /// Stops using the segments that end before an entry that a snapshot holds.
+  private func retireSegments(through index: LogIndex) {
+    let start = segments.lastIndex { $0.after <= index } ?? 0
+    stock += segments[..<start].map(\.number)
+    segments.removeFirst(start)
   }
 }
 

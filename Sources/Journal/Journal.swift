@@ -42,6 +42,8 @@ package final class Journal {
   private var nextGroup: UInt64
   private var durableThrough: UInt64
   var background = BackgroundJobs()
+  /// Told to be durable by a planted mistake.
+  private var acknowledgedEarly: UInt64?
   package internal(set) var failure: DiskError?
 
   /// The segment that is written to.
@@ -153,6 +155,7 @@ package final class Journal {
     if let truncateFrom { waiting.add(.record(.truncate(from: truncateFrom))) }
     for entry in entries { waiting.add(.record(.entry(entry))) }
     waiting.add(.ticket(ticket))
+    if settings.has(.acknowledgeBeforeSync) { acknowledgedEarly = ticket }
     startWrites()
   }
 
@@ -172,6 +175,8 @@ package final class Journal {
       }
     }
     if failure == nil { startWrites() }
+    report.durable = acknowledgedEarly ?? report.durable
+    acknowledgedEarly = nil
     report.failure = failure
     return report
   }
@@ -181,6 +186,7 @@ package final class Journal {
     guard failure == nil, let index = inFlight.firstIndex(where: { $0.number == number })
     else { return }
     inFlight[index].isDurable = true
+    if settings.has(.acknowledgeOutOfOrder) { acknowledgedEarly = inFlight[index].ticket }
     while let group = inFlight.first, group.isDurable {
       inFlight.removeFirst()
       durableThrough = group.number

@@ -19,6 +19,9 @@ package struct JournalSettings: Equatable, Sendable {
   package var groupByteLimit: Int
   /// The longest payload of an entry that is appended.
   package var payloadLimit: Int
+  #if PLANTED_BUGS
+  var flaw: JournalFlaw?
+  #endif
 
   package init(
     segmentByteCount: Int = 64 << 20,

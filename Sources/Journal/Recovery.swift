@@ -19,6 +19,8 @@ import RoostWire
 struct Recovery {
   let disk: any Disk
   let identity: JournalIdentity
+  /// Only for what is planted in them.
+  private let settings: JournalSettings
   /// Called with the name of each file of the log before it is read.
   var progress: (String) -> Void = { _ in }
 
@@ -48,9 +50,14 @@ struct Recovery {
     case damaged(Damage)
   }
 
-  init(disk: any Disk, identity: JournalIdentity) {
+  init(
+    disk: any Disk,
+    identity: JournalIdentity,
+    settings: JournalSettings = JournalSettings()
+  ) {
     self.disk = disk
     self.identity = identity
+    self.settings = settings
   }
 
   /// Reads everything that follows the snapshot.
@@ -212,7 +219,12 @@ extension Recovery {
 extension Recovery {
   /// Decides what the end of the log is, from everything that stands behind it.
   private mutating func judge(_ stop: Damage?) throws(JournalError) {
-    var evidence = Evidence(expected: expected, standing: replay.standing, knownEnd: end)
+    var evidence = Evidence(
+      expected: expected,
+      standing: replay.standing,
+      knownEnd: end,
+      settings: settings
+    )
     if let stop { evidence.add(stop, at: end) }
     var number = end.segment
     for file in segments where file.number >= end.segment {
@@ -227,11 +239,11 @@ extension Recovery {
       try look(through: file, into: &evidence)
     }
     findings += evidence.rotten.prefix(8).map(Finding.harmless)
-    if let damage = evidence.damage {
+    if let damage = evidence.damage, !settings.has(.cutDamage) {
       guard evidence.lastDamage < evidence.knownEnd else { throw .mustBeReplaced(damage) }
       cut = .damaged(damage)
       replay.promise(evidence.standing)
-    } else if evidence.hasContent {
+    } else if evidence.hasContent || evidence.damage != nil {
       cut = .torn
       findings.append(
         .tornTail(
@@ -303,10 +315,18 @@ private struct Evidence {
   /// Whether anything was written there.
   var hasContent = false
 
-  init(expected: UInt64, standing: Standing, knownEnd: LogOffset) {
+  let settings: JournalSettings
+
+  init(
+    expected: UInt64,
+    standing: Standing,
+    knownEnd: LogOffset,
+    settings: JournalSettings
+  ) {
     self.expected = expected
     self.standing = standing
     self.knownEnd = knownEnd
+    self.settings = settings
   }
 
   mutating func add(_ damage: Damage, at place: LogOffset) {
@@ -325,6 +345,8 @@ private struct Evidence {
       add(image.damage(offset, "the checksum does not match"), at: place)
     case .valid(.body, _):
       break
+    case .valid(.trailer, _) where settings.has(.ignoreTrailers):
+      break
     case .valid(let kind, _):
       guard let header = image.header(at: offset) else {
         return add(image.damage(offset, "no header of a group"), at: place)
@@ -332,7 +354,7 @@ private struct Evidence {
       standing.merge(header.standing)
       let byteCount = kind == .header ? header.byteCount : Cell.byteCount
       knownEnd = max(knownEnd, LogOffset(segment: image.number, offset: offset + byteCount))
-      if header.durableThrough >= expected {
+      if header.durableThrough >= expected, !settings.has(.ignoreDurableThrough) {
         add(
           image.damage(offset, "group \(expected), which stood before it, is lost"),
           at: LogOffset(segment: 0, offset: 0)
