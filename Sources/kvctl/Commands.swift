@@ -26,7 +26,7 @@ enum Subcommand: String, CaseIterable {
     case .get: "get KEY [--local]               print a key's value"
     case .del: "del KEY                         remove a key"
     case .status: "status                          how every node is"
-    case .journal: "journal check|dump PATH         look at a data directory whose server does not run"
+    case .journal: "journal check|dump PATH         look at the files of a server that does not run"
     case .help: "help [COMMAND]                  this, or more about a command"
     case .version: "version                         the version of this program"
     }
