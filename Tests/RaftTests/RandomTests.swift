@@ -31,9 +31,8 @@ import Testing
   @Test(
     arguments: [
       .voteBeforeSync, .campaignBeforeSync, .countOwnBeforeSync, .acknowledgeBeforeSync,
-      .countLearner, .ignoreTermOfReplies,
-      .skipPreviousCheck, .forgetTruncationInLedger, .readBeforeOpening, .ignoreIncarnation,
-
+      .countLearner, .ignoreTermOfReplies, .skipPreviousCheck, .forgetTruncationInLedger,
+      .readBeforeOpening, .ignoreIncarnation,
     ] as [Flaw]
   )
   func randomLivesFind(_ flaw: Flaw) {
