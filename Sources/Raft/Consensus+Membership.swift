@@ -169,6 +169,7 @@ extension Consensus {
   }
 
   private func keepsUp(_ member: NodeID, _ now: Instant) -> Bool {
+    if member == id { return true }
     guard let leadership, let slot = leadership.slot(of: member) else { return false }
     return leadership.progress[slot].catchUp?.isDone == true && isAlive(member, now)
   }
