@@ -36,6 +36,10 @@ package struct ExplorationModel: Sendable {
   package var snapshotLimit = 0
   /// How often a node comes back with an empty disk, as another incarnation.
   package var amnesiaLimit = 0
+  /// How often a node comes back with a log that damage has cut, and knows where it once ended.
+  package var damageLimit = 0
+  /// Otherwise it takes what it has for all that there ever was.
+  package var seesDamage = true
   /// The memberships that a leader may be asked for, each by its voters and its learners.
   package var changes: [Change] = []
   package var changeLimit = 1
@@ -56,21 +60,34 @@ package struct ExplorationModel: Sendable {
   /// A planted mistake; without effect in a build that has none.
   package var flaw: Flaw?
 
+  /// Spent messages are dropped, and mirror images count once.
+  ///
+  /// Without, the search is much longer and should find the same situations.
+  package var takesShortcuts = true
+  /// Keeps count of ``Explorer/situationCount``.
+  package var countsSituations = false
+
   package init(_ name: String) { self.name = name }
 
   package struct Change: Sendable {
     package var voters: [UInt64]
     package var learners: [UInt64]
+    /// Those that come in their second life, after they have lost their journal.
+    package var reborn: Set<UInt64>
 
-    package init(voters: [UInt64], learners: [UInt64] = []) {
+    package init(voters: [UInt64], learners: [UInt64] = [], reborn: Set<UInt64> = []) {
       self.voters = voters
       self.learners = learners
+      self.reborn = reborn
     }
 
     var members: [Member] {
-      let all =
-        voters.map { Member(NodeID($0)) } + learners.map { Member(NodeID($0), goal: .learner) }
+      let all = voters.map { member($0, .voter) } + learners.map { member($0, .learner) }
       return all.sorted { $0.id < $1.id }
+    }
+
+    private func member(_ id: UInt64, _ goal: Goal) -> Member {
+      Member(NodeID(id), goal: goal, incarnation: Incarnation(reborn.contains(id) ? 1 : 0))
     }
   }
 
@@ -83,6 +100,7 @@ package struct ExplorationModel: Sendable {
     case propose(UInt64)
     case snapshot(UInt64)
     case crash(UInt64)
+    case loseJournal(UInt64)
     /// Asks for one of the model's changes.
     case change(UInt64, Int)
     /// From here on messages from and to these nodes are lost.
@@ -102,6 +120,9 @@ extension ExplorationModel {
       }
     )
   }
+
+  /// Whether disks may lose what they were told to keep.
+  var trustsDisks: Bool { amnesiaLimit == 0 && damageLimit == 0 }
 
   func isFounder(_ id: NodeID) -> Bool { id.rawValue <= UInt64(voterCount + learnerCount) }
 
@@ -130,7 +151,7 @@ extension ExplorationModel {
     var groups: [Set<UInt64>] = [
       Set(1...UInt64(voterCount)), Set(ids.filter { isFounder(NodeID($0)) }),
     ]
-    for change in changes { groups += [Set(change.voters), Set(change.learners)] }
+    for change in changes { groups += [Set(change.voters), Set(change.learners), change.reborn] }
     return Self.permutations(of: ids).filter { names in
       groups.allSatisfy { group in Set(group.map { names[Int($0) - 1] }) == group }
     }

@@ -20,10 +20,11 @@ struct ExploredHistory: Hashable {
   var transfers: UInt8 = 0
   var snapshots: UInt8 = 0
   var amnesias: UInt8 = 0
+  var damages: UInt8 = 0
 
   /// What an event takes from what may happen.
   enum Price: Hashable {
-    case nothing, crash, duplicate, stepDown, change, transfer, snapshot, amnesia
+    case nothing, crash, duplicate, stepDown, change, transfer, snapshot, amnesia, damage
     case read(Int)
   }
 
@@ -38,6 +39,7 @@ struct ExploredHistory: Hashable {
     case .transfer: return Self.count(&transfers, upTo: model.transferLimit)
     case .snapshot: return Self.count(&snapshots, upTo: model.snapshotLimit)
     case .amnesia: return Self.count(&amnesias, upTo: model.amnesiaLimit)
+    case .damage: return Self.count(&damages, upTo: model.damageLimit)
     case .read(let number):
       guard readFloors.count + 1 == number else { return false }
       readFloors.append(UInt8(commitTerms.count))
@@ -63,6 +65,7 @@ extension ExploredMove {
     case .transfer: .transfer
     case .snapshot: .snapshot
     case .loseJournal: .amnesia
+    case .damage: .damage
     case .read(let id): .read(Int(id.rawValue))
     case .sync, .timeout, .heartbeat, .propose, .askAgain, .snapshotChecked: .nothing
     }

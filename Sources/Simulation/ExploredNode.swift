@@ -14,6 +14,8 @@ struct ExploredDisk: Hashable {
   var hardState = HardState()
   var mark: SnapshotMark
   var entries: [Entry] = []
+  /// Where the log ended before it was damaged.
+  var promised = LogPosition.start
   var snapshot: SnapshotDescriptor?
 
   /// The last index that is on the disk.
@@ -67,6 +69,8 @@ enum ExploredMove: Hashable {
   case sync
   /// The node stops and starts again: some writes have reached the disk, and of the next one a part.
   case crash(writes: Int, entriesOfNext: Int?)
+  /// The node starts again with the entries up to an index, and knows that there were more.
+  case damage(after: LogIndex)
   /// The node starts again with an empty disk.
   case loseJournal
   case timeout
@@ -112,7 +116,8 @@ struct ExploredNode: Hashable {
       hardState: disk.hardState,
       mark: disk.mark,
       entries: disk.entries,
-      snapshot: disk.snapshot
+      snapshot: disk.snapshot,
+      promised: disk.promised
     )
     var core = Consensus(
       id: id,
@@ -147,6 +152,9 @@ struct ExploredNode: Hashable {
     for read in 0..<model.readLimit { moves.append(.read(ReadID(UInt64(read) + 1))) }
     if model.snapshotLimit > 0, canSaveSnapshot { moves.append(.snapshot) }
     if model.crashLimit > 0 { moves += crashes(in: model) }
+    if model.damageLimit > 0 {
+      moves += disk.entries.map { .damage(after: LogIndex($0.index.rawValue - 1)) }
+    }
     if model.amnesiaLimit > 0 { moves.append(.loseJournal) }
     return moves
   }

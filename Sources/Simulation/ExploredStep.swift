@@ -40,6 +40,7 @@ struct ExploredStep {
     switch move {
     case .sync: sync()
     case .crash(let writes, let part): crash(writes, part)
+    case .damage(let last): damage(after: last)
     case .loseJournal: loseJournal()
     case .timeout: timeOut()
     case .heartbeat:
@@ -78,6 +79,12 @@ struct ExploredStep {
     for write in node.writes.prefix(count) { node.disk.perform(write) }
     if let part { node.disk.perform(node.writes[count], entryCount: part) }
     judgeDisk(before)
+    start()
+  }
+
+  private mutating func damage(after last: LogIndex) {
+    if model.seesDamage, let end = node.disk.entries.last?.position { node.disk.promised = end }
+    node.disk.entries.removeAll { $0.index > last }
     start()
   }
 

@@ -42,7 +42,7 @@ extension Explorer {
   ///
   /// Judged where the voters are always the same, and none forgets.
   private func breachOfCommitment() -> String? {
-    guard model.changes.isEmpty, model.amnesiaLimit == 0 else { return nil }
+    guard model.changes.isEmpty, model.trustsDisks else { return nil }
     let committed = histories[Int(next.history)].committed
     guard committed != 0 else { return nil }
     let length = places.logs.length(of: committed)

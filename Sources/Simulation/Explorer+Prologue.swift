@@ -14,6 +14,7 @@ extension Explorer {
       case .propose(let id): make(.propose, at: id)
       case .snapshot(let id): make(.snapshot, at: id)
       case .crash(let id): make(.crash(writes: 0, entriesOfNext: nil), at: id)
+      case .loseJournal(let id): make(.loseJournal, at: id)
       case .change(let id, let number): make(.change(number), at: id)
       case .deaf(let ids): deaf = Set(ids.map { Int($0) - 1 })
       case .slow(let ids): slow = Set(ids.map { Int($0) - 1 })

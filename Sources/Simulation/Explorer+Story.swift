@@ -82,6 +82,7 @@ enum ExplorationStory {
       "\(id) crashes and starts again; "
         + (part.map { "its disk got \(writes) more writes and \($0) entries of the next" }
           ?? "its disk got \(writes) more writes")
+    case .damage(let last): "\(id) starts again; its log is damaged behind \(last)"
     case .loseJournal: "\(id) starts again with an empty disk"
     case .timeout: "\(id)'s election timer runs out"
     case .heartbeat: "\(id) asks whether it still leads"

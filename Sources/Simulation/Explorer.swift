@@ -32,6 +32,7 @@ package struct Explorer {
   package private(set) var crowdedCount = 0
   package private(set) var depth = 0
   private var leftInLevel = 0
+  private var situations = ExploredTable()
   package private(set) var violation: Violation?
 
   /// A rule that was broken, and how it came to that.
@@ -56,6 +57,8 @@ package struct Explorer {
   }
 
   package var stateCount: Int { states.count }
+  /// How many states differ in more than the messages under way and the nodes' names.
+  package var situationCount: Int { situations.count }
   package var frontierCount: Int { queue.count }
   package var isExhausted: Bool { queue.count == 0 }
   package var nodeStateCount: Int { places.nodes.count }
@@ -126,11 +129,21 @@ package struct Explorer {
     }
   }
 
+  private mutating func countSituation(_ cluster: ExploredCluster) {
+    guard model.countsSituations else { return }
+    var bare = ExploredCluster()
+    bare.history = cluster.history
+    bare.nodes = cluster.nodes
+    let key = hash(of: bare, renamings: places.renamings.count)
+    if situations[key] == nil { situations.add(key, 0) }
+  }
+
   private mutating func push(_ cluster: ExploredCluster) {
     guard cluster.packets.count <= model.messageLimit else {
       crowdedCount += 1
       return
     }
+    countSituation(cluster)
     cluster.write(to: &record)
     queue.append(record)
   }
@@ -165,6 +178,7 @@ package struct Explorer {
   }
 
   private func isSpent(_ packet: UInt32) -> Bool {
+    guard model.takesShortcuts else { return false }
     let facts = places.packetFacts[Int(packet)]
     return facts.isSpent(
       places.facts[Int(next.nodes[facts.sender])],
@@ -212,7 +226,7 @@ package struct Explorer {
     }
     let finding = places.findings[Int(transition.finding)]
     breach = breach ?? finding.breach
-    for commit in finding.commits where model.amnesiaLimit == 0 && !isDurable(commit, new) {
+    for commit in finding.commits where model.trustsDisks && !isDurable(commit, new) {
       breach = breach ?? "\(new.id) committed \(commit.index) without a quorum of disks"
     }
     for read in finding.readsReady where !history.answer(read) {
@@ -232,9 +246,13 @@ package struct Explorer {
 
   /// The same for all states that are equal but for the nodes' names.
   private func hash(of cluster: ExploredCluster) -> UInt64 {
+    hash(of: cluster, renamings: model.takesShortcuts ? places.renamings.count : 1)
+  }
+
+  private func hash(of cluster: ExploredCluster, renamings: Int) -> UInt64 {
     let width = places.renamings.count
     var least = UInt64.max
-    for renaming in 0..<width {
+    for renaming in 0..<renamings {
       var sum: UInt64 = 0
       for node in cluster.nodes { sum &+= places.nodeHashes[Int(node) * width + renaming] }
       for packet in cluster.packets { sum &+= places.packetHashes[Int(packet) * width + renaming] }
