@@ -4,7 +4,7 @@ internal import RoostWire
 ///
 /// One tree holds the newest version of every key, and tombstones of keys that were removed within the
 /// retained past. ``ChangeLog`` holds what was before. Every mutating command, however many operations it
-/// has, makes one revision between ``begin()`` and ``commit()``, or none after ``rollBack()``.
+/// has, makes one revision between ``begin(at:)`` and ``commit()``, or none after ``rollBack()``.
 struct Keyspace: Sendable {
   private(set) var map = OrderedMap()
   private(set) var changes = ChangeLog()
@@ -51,7 +51,7 @@ struct Keyspace: Sendable {
   mutating func rollBack() {
     while hasChanges {
       let change = changes.removeLast()
-      account(removed: change.record, previous: change.previous, sign: false)
+      account(for: change.record, after: change.previous, isAdded: false)
       if let previous = change.previous {
         change.record.withKey { key in map.update(key) { _ in previous } }
       } else {
@@ -127,18 +127,18 @@ struct Keyspace: Sendable {
   /// Notes a change in history, or mends the one that the running command made before.
   private mutating func didReplace(_ old: Record?, by new: Record) {
     if let old, new.position < changes.next {
-      account(removed: old, previous: changes[old.position].previous, sign: false)
+      account(for: old, after: changes[old.position].previous, isAdded: false)
       changes.replaceRecord(at: new.position, with: new)
-      account(removed: new, previous: changes[new.position].previous, sign: true)
+      account(for: new, after: changes[new.position].previous, isAdded: true)
     } else {
       changes.append(Change(time: time, record: new, previous: old))
-      account(removed: new, previous: old, sign: true)
+      account(for: new, after: old, isAdded: true)
     }
     reattach(from: old, to: new)
   }
 
   /// Adds what the change from `previous` to `record` does to the sums, or takes it back.
-  private mutating func account(removed record: Record, previous: Record?, sign: Bool) {
+  private mutating func account(for record: Record, after previous: Record?, isAdded: Bool) {
     var hash: UInt64 = 0
     var live: UInt64 = 0
     var history = Self.changeByteCount
@@ -151,12 +151,13 @@ struct Keyspace: Sendable {
       live &-= UInt64(previous.byteCount)
       history &+= UInt64(previous.byteCount)
     }
-    self.hash = sign ? self.hash &+ hash : self.hash &- hash
-    liveBytes = sign ? liveBytes &+ live : liveBytes &- live
-    historyBytes = sign ? historyBytes &+ history : historyBytes &- history
+    self.hash = isAdded ? self.hash &+ hash : self.hash &- hash
+    liveBytes = isAdded ? liveBytes &+ live : liveBytes &- live
+    historyBytes = isAdded ? historyBytes &+ history : historyBytes &- history
   }
 
-  mutating func reattach(from old: Record?, to new: Record?) {
+  /// Notes that a key lives as long as another owner now, or as none.
+  private mutating func reattach(from old: Record?, to new: Record?) {
     let (before, after) = (old?.lease ?? 0, new?.lease ?? 0)
     guard before != after else { return }
     if before != 0, let old {

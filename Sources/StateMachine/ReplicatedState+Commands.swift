@@ -87,7 +87,7 @@ extension ReplicatedState {
     case .openSession(let open): try self.open(open, into: &output)
     case .keepAlive: try keepAlive(caller, into: &output)
     case .closeSession: try close(caller, into: &output)
-    case .outcome(let outcome): tell(outcome, into: &output)
+    case .outcome(let outcome): try tell(outcome, into: &output)
     case .grantLease(let ttl): try grantLease(ttl: ttl, by: caller, into: &output)
     case .renewLeases(let ids): renewLeases(ids, into: &output)
     case .revokeLease(let id): try revokeLease(id, into: &output)

@@ -100,12 +100,13 @@ extension ReplicatedState {
     keyspace.commit()
   }
 
-  /// Ends a lease whose only key has another now, or none.
+  /// Whether a lease was made by a write with a time to live.
   func isOfOneKey(_ id: UInt64) -> Bool {
     guard let slot = leases.slot(of: id) else { return false }
     return leases.withElement(slot) { $0.isOfOneKey }
   }
 
+  /// Ends a lease that a write made, whose only key has another now, or none.
   private mutating func endIfOfOneKey(_ id: UInt64) {
     guard isOfOneKey(id), let slot = leases.slot(of: id) else { return }
     leases.remove(slot)

@@ -57,15 +57,22 @@ extension ReplicatedState {
   }
 
   /// Tells what became of a request; one that has not run never will.
-  mutating func tell(_ outcome: Outcome, into output: inout AppliedOutput) {
+  mutating func tell(_ outcome: Outcome, into output: inout AppliedOutput) throws(Failure) {
     let sequence = outcome.sequence.rawValue
-    guard let slot = liveSession(outcome.session), let session = sessions[slot],
-      sequence >= session.firstIncomplete
-    else { return output.reply(.outcome(.forgotten)) }
-    var stored: [UInt8] = []
-    if session.replies.append(replyTo: sequence, to: &stored) {
-      return tell(stored, into: &output)
+    guard let slot = liveSession(outcome.session) else {
+      return output.reply(.outcome(.forgotten))
     }
+    let firstIncomplete = sessions.withElement(slot) { $0.firstIncomplete }
+    guard sequence >= firstIncomplete else { return output.reply(.outcome(.forgotten)) }
+    // What is barred is remembered, so no more than a window of it.
+    guard sequence - firstIncomplete < limits.requestWindow else {
+      throw Failure(.windowExceeded)
+    }
+    var stored: [UInt8] = []
+    let isStored = sessions.withElement(slot) { session in
+      session.replies.append(replyTo: sequence, to: &stored)
+    }
+    if isStored { return tell(stored, into: &output) }
     let barred = Reply.failure(Failure(.barred)).encoded()
     _ = updateReplies(of: slot) { $0.store(barred.span, for: sequence) }
     output.reply(.outcome(.barred))

@@ -263,7 +263,7 @@ struct Model {
       guard let session else { throw Failure(.sessionRequired) }
       endSession(session, isClean: true)
       return .done
-    case .outcome(let outcome): return .outcome(tell(outcome))
+    case .outcome(let outcome): return .outcome(try tell(outcome))
     case .grantLease(let ttl):
       let id = try makeLease(ttl, owner: session ?? 0, isOfOneKey: false)
       return .leaseGranted(id: id, ttl: ttl)
@@ -299,11 +299,14 @@ struct Model {
     )
   }
 
-  private mutating func tell(_ outcome: Outcome) -> OutcomeReply {
+  private mutating func tell(_ outcome: Outcome) throws(Failure) -> OutcomeReply {
     let sequence = outcome.sequence.rawValue
     guard let place = session(outcome.session.rawValue),
       sequence >= sessions[place].firstIncomplete
     else { return .forgotten }
+    guard sequence < sessions[place].firstIncomplete + limits.requestWindow else {
+      throw Failure(.windowExceeded)
+    }
     let stored = sessions[place].stored.first { $0.sequence == sequence }
     guard let stored else {
       let reply = Reply.failure(Failure(.barred)).encoded()
