@@ -110,9 +110,7 @@ extension Journal {
     var terms = LogTerms(after: recovery.replay.base)
     for entry in recovery.replay.entries { terms.append(entry.position) }
     let header = recovery.segments.first { $0.number == recovery.end.segment }?.header
-    let segments = recovery.segments.filter { $0.number <= recovery.end.segment }.map(
-      SegmentStart.init
-    )
+    let segments = recovery.starts.filter { $0.number <= recovery.end.segment }
     return Start(
       identity: recovery.identity,
       standing: standing,
@@ -168,7 +166,11 @@ extension Journal {
     isReady: Bool,
     after recovery: Recovery
   ) throws(DiskError) {
-    segments = recovery.segments.filter { $0.number < number }.map(SegmentStart.init)
+    // What stands behind the end is void from now on.
+    segments = recovery.starts.filter { $0.number < number }.map { start in
+      start.number <= recovery.end.segment
+        ? start : SegmentStart(number: start.number, after: LogIndex(.max))
+    }
     segments.append(SegmentStart(number: number, after: standing.last.index))
     active = ActiveSegment(
       number: number,

@@ -62,17 +62,8 @@ package final class Journal {
   /// A segment, and the last entry before it.
   struct SegmentStart: Equatable {
     let number: UInt64
-    /// Past all indexes if its header is damaged, so that no log is ever read from it on.
+    /// Past all indexes if no log may ever be read from it on.
     let after: LogIndex
-
-    init(number: UInt64, after: LogIndex) {
-      self.number = number
-      self.after = after
-    }
-
-    init(_ file: SegmentFile) {
-      self.init(number: file.number, after: file.header?.standing.last.index ?? LogIndex(.max))
-    }
   }
 
   /// The segment after the active one.

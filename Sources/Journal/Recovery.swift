@@ -65,10 +65,7 @@ struct Recovery {
     try findSnapshot()
     segments = try SegmentFile.all(on: disk, of: identity, findings: &findings)
     cutters = segments.compactMap(\.header).filter { $0.void != nil }
-    let started = segments.lastIndex {
-      guard let header = $0.header else { return false }
-      return header.standing.last.index <= snapshotPlace.index
-    }
+    let started = starts.lastIndex { $0.after <= snapshotPlace.index }
     guard let first = started, let header = segments[first].header else {
       return try beginWithoutStart()
     }
@@ -80,6 +77,17 @@ struct Recovery {
     let stop = try follow()
     try judge(stop)
     finish()
+  }
+
+  /// The segments, and after which entry each can be read from its beginning.
+  ///
+  /// One that a cut has voided says what the log was in a life that does not count.
+  var starts: [Journal.SegmentStart] {
+    segments.map { file in
+      let isVoid = isVoid(LogOffset(segment: file.number, offset: 0))
+      let after = isVoid ? nil : file.header?.standing.last.index
+      return Journal.SegmentStart(number: file.number, after: after ?? LogIndex(.max))
+    }
   }
 
   private var snapshotPlace: LogPosition { snapshot?.label.mark.position ?? .start }

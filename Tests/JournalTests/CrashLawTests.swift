@@ -242,3 +242,35 @@ struct JournalLife {
     bench.adopt()
   }
 }
+
+extension CrashLawTests {
+  /// A segment that a cut has voided says of itself that it starts early enough for a later snapshot; the entries
+  /// that the snapshot needs lie before it all the same.
+  @Test func aVoidSegmentIsNoPlaceToStartFrom() throws {
+    let bench = try JournalBench(settings: Self.variants[1])
+    for _ in 0..<15 {
+      bench.append([880])
+      bench.finish()
+    }
+    // Not acknowledged: the log cut back to 4, and groups of which one starts the next segment.
+    bench.append([880, 880, 880, 880], truncateFrom: 5, hardState: HardState(term: Term(2)))
+    bench.append([880, 880])
+    while bench.disk.pending.count > 1 {
+      bench.disk.step(bench.disk.pending[1])
+    }
+    bench.disk.crash { false }
+    try bench.reopen()
+    #expect(bench.opened == bench.state(after: 15))
+    bench.adopt()
+    var voided = 0
+    try JournalInspection(of: bench.disk).dump { if $0.contains("void:") { voided += 1 } }
+    #expect(voided == 1)
+    bench.journal.saveSnapshot(SnapshotTests.label(12), from: SnapshotTests.Pieces([[1, 2, 3]]))
+    bench.finish()
+    bench.disk.crash { false }
+    try bench.reopen()
+    #expect(bench.recovered.base.index == LogIndex(12))
+    #expect(bench.recovered.entries == Array(bench.latest.entries[12...]))
+    #expect(bench.recovered.findings.isEmpty)
+  }
+}
