@@ -47,8 +47,8 @@ struct Keyspace: Sendable {
     transactionStart = changes.next
   }
 
-  /// Takes back every change of the command.
-  mutating func rollBack() {
+  /// Takes back every change of the command; `isWhole` is false in tests of the tests alone.
+  mutating func rollBack(isWhole: Bool = true) {
     while hasChanges {
       let change = changes.removeLast()
       account(for: change.record, after: change.previous, isAdded: false)
@@ -57,7 +57,7 @@ struct Keyspace: Sendable {
       } else {
         change.record.withKey { key in _ = map.remove(key) }
       }
-      reattach(from: change.record, to: change.previous)
+      if isWhole { reattach(from: change.record, to: change.previous) }
     }
   }
 

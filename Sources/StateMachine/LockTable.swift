@@ -128,12 +128,12 @@ struct LockTable: Sendable {
     }
   }
 
-  /// Whether all that is wanted can be had now, without passing anybody who waits.
-  func isFree(_ wants: [Acquire.Want], at time: UInt64) -> Bool {
+  /// Whether all that is wanted can be had now, without `passing` anybody who waits.
+  func isFree(_ wants: [Acquire.Want], at time: UInt64, passing: Bool = false) -> Bool {
     for want in wants {
       guard let slot = lock(named: want.name) else { continue }
       let isFree = locks.withElement(slot) { lock in
-        lock.waiters.count == 0 && Self.admits(lock, want.mode, at: time)
+        (lock.waiters.count == 0 || passing) && Self.admits(lock, want.mode, at: time)
       }
       guard isFree else { return false }
     }

@@ -14,7 +14,7 @@ extension ReplicatedState {
       locks.parts.count < limits.claims * 2
     else { throw Failure(.limitReached, detail: UInt64(limits.claims)) }
     let now = time.rawValue
-    let isFree = locks.isFree(acquire.wants, at: now)
+    let isFree = locks.isFree(acquire.wants, at: now, passing: limits.has(.letsPass))
     if !isFree { try mayWait(acquire, by: caller) }
     let deadline = now.addingCapped(acquire.wait.millisecondsCapped)
     let claim = Claim(
@@ -134,7 +134,8 @@ extension ReplicatedState {
     into output: inout AppliedOutput
   ) throws(Failure) {
     guard let claim = locks.claim(withToken: release.token),
-      locks.claims[claim]?.session == caller.session.rawValue, caller.slot != nil
+      locks.claims[claim]?.session == caller.session.rawValue || limits.has(.releasesForAnybody),
+      caller.slot != nil
     else { throw Failure(.lockNotHeld, bytes: release.name) }
     guard !release.name.isEmpty else {
       removeClaim(claim, rests: false, into: &output)
@@ -200,6 +201,7 @@ extension ReplicatedState {
 
   /// Whether a grant of that token still holds that lock, and its session lives.
   func holds(_ lockGuard: LockGuard) -> Bool {
+    if limits.has(.fencesNothing), lockGuard.token <= locks.lastToken { return true }
     guard let claim = locks.claim(withToken: lockGuard.token),
       let lock = locks.lock(named: lockGuard.lock), locks.part(of: claim, in: lock) != nil,
       let session = locks.claims[claim]?.session
@@ -300,7 +302,7 @@ extension ReplicatedState {
     for part in locks.partsOf(claim) {
       guard let lock = locks.parts[part]?.lock else { continue }
       freed.append(lock)
-      if until > time.rawValue { rest(lock, until: until) }
+      if until > time.rawValue, !limits.has(.neverRests) { rest(lock, until: until) }
       _ = locks.remove(part)
     }
     unlink(claim)

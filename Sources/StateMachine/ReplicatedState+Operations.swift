@@ -33,7 +33,7 @@ extension ReplicatedState {
       commit()
       endUnused(execution.madeLeases)
     } catch {
-      keyspace.rollBack()
+      keyspace.rollBack(isWhole: !limits.has(.rollsBackHalf))
       endUnused(execution.madeLeases)
       throw error
     }

@@ -96,7 +96,8 @@ extension ReplicatedState {
     let revision = try readable(query.revision)
     let range = query.range
     if query.countOnly, query.revision == .zero, query.filter == nil {
-      let count = keyspace.map.liveCount(from: range.start.span, to: range.end)
+      var count = keyspace.map.liveCount(from: range.start.span, to: range.end)
+      if limits.has(.countsShort) { count = max(count - 1, 0) }
       let page = Page(
         revision: Revision(revision),
         count: UInt64(count),

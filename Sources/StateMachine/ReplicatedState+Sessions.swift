@@ -33,8 +33,9 @@ extension ReplicatedState {
 
   mutating func keepAlive(_ caller: Caller, into output: inout AppliedOutput) throws(Failure) {
     guard let slot = caller.slot else { throw Failure(.sessionRequired) }
-    let now = time.rawValue
+    let (now, forgets) = (time.rawValue, limits.has(.forgetsRenewals))
     _ = sessions.update(slot) { session in
+      guard !forgets else { return }
       session.deadline = max(session.deadline, now.addingCapped(session.ttl))
     }
     output.reply(.done)
@@ -186,7 +187,7 @@ extension ReplicatedState {
       removeClaim(claim, rests: rests, into: &output)
     }
     let before = keyspace.attachments.count
-    if left > 0, removeKeys(of: id, limit: left) {
+    if left > 0, limits.has(.leavesOrphans) || removeKeys(of: id, limit: left) {
       sessions.remove(slot)
     } else {
       timers.insert(Timer(time: time.rawValue, kind: .sessionReap, id: id))

@@ -9,7 +9,7 @@ package import RoostWire
 ///
 /// It leaves to others when entries are made, to whom replies go, and which node answers a read.
 package struct ReplicatedState: Sendable {
-  let limits: StateLimits
+  var limits: StateLimits
   /// Raised by every restore from a backup; ids of an earlier epoch name nothing.
   let epoch: UInt64
 

@@ -19,41 +19,72 @@ import Testing
 
   @Test(arguments: seeds)
   func everyAnswerIsTheModels(seed: UInt64) throws {
-    var workload = RandomWorkload(seed: seed)
     let limits = seed % 3 == 0 ? StateLimits() : Self.limits
+    let difference = try Self.firstDifference(seed: seed, steps: Self.steps, limits)
+    #expect(difference == nil)
+  }
+
+  #if PLANTED_BUGS
+  /// The comparison is worth what it finds: each mistake shows within a few lives.
+  @Test(arguments: Flaw.allCases)
+  func aPlantedMistakeIsFound(flaw: Flaw) throws {
+    var limits = Self.limits
+    limits.flaw = flaw
+    let found = try (UInt64(1)...20).contains { seed in
+      try Self.firstDifference(seed: seed, steps: 250, limits) != nil
+    }
+    #expect(found, "nobody noticed")
+  }
+  #endif
+
+  /// Lives one life beside the model; answers where they part first.
+  private static func firstDifference(
+    seed: UInt64,
+    steps: Int,
+    _ limits: StateLimits
+  ) throws -> String? {
+    var workload = RandomWorkload(seed: seed)
     var driver = Driver(limits: limits)
     var model = Model(limits: limits)
-    for step in 0..<Self.steps {
+    for step in 0..<steps {
       let batch = workload.batch()
       driver.time = workload.time
       let replies = try driver.apply(batch)
       let expected = model.apply(batch, time: workload.time, hints: replies)
       for (index, pair) in zip(replies, expected).enumerated() where pair.0 != pair.1 {
-        Issue.record("step \(step): \(batch[index])\n  is \(pair.0)\n  not \(pair.1)")
-        return
+        return "step \(step): \(batch[index])\n  is \(pair.0)\n  not \(pair.1)"
       }
-      try compareRest(driver, model, step: step)
+      if let difference = try differenceBesides(driver, model) {
+        return "step \(step): \(difference)"
+      }
       for reply in replies { workload.learn(reply) }
       let query = workload.query()
-      let answer = try driver.read(query)
-      try #require(answer == model.answer(query), "step \(step): \(query)")
+      guard try driver.read(query) == model.answer(query) else { return "step \(step): \(query)" }
       if workload.random.chance(1, in: 60) {
+        #if PLANTED_BUGS
+        let flaw = driver.state.limits.flaw
         driver.state = try ReplicatedState(chunks: driver.state.snapshotChunks())
+        driver.state.limits.flaw = flaw
+        #else
+        driver.state = try ReplicatedState(chunks: driver.state.snapshotChunks())
+        #endif
       }
     }
+    return nil
   }
 
-  private func compareRest(_ driver: Driver, _ model: Model, step: Int) throws {
-    try #require(driver.state.revision.rawValue == model.revision, "step \(step)")
-    try #require(driver.state.oldestRevision.rawValue == model.oldest, "step \(step)")
+  private static func differenceBesides(_ driver: Driver, _ model: Model) throws -> String? {
     let events = try driver.output.events.map { event in
       try Event(decodingAll: Array(driver.output.eventBytes[event.bytes]))
     }
-    try #require(events == model.events.map { $0.event }, "step \(step)")
     let addressees = driver.output.events.map { [$0.session.rawValue, $0.sequence.rawValue] }
-    try #require(addressees == model.events.map { [$0.session, $0.sequence] }, "step \(step)")
-    try #require(driver.state.nextDeadline?.rawValue == model.nextDeadline, "step \(step)")
-    try #require(driver.state.stateHash == model.stateHash, "step \(step)")
+    let state = driver.state
+    if events != model.events.map({ $0.event }) { return "events \(events)" }
+    if addressees != model.events.map({ [$0.session, $0.sequence] }) { return "addressees" }
+    if state.revision.rawValue != model.revision { return "revision \(state.revision)" }
+    if state.oldestRevision.rawValue != model.oldest { return "oldest \(state.oldestRevision)" }
+    if state.nextDeadline?.rawValue != model.nextDeadline { return "next deadline" }
+    return state.stateHash == model.stateHash ? nil : "hash"
   }
 
   /// A workload that never meets a rule proves nothing about it.
