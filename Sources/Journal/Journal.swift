@@ -193,7 +193,7 @@ extension Journal {
   /// Starts as many writes as may be under way.
   func startWrites() {
     while inFlight.count < settings.inFlightLimit, !waiting.isEmpty {
-      guard prepareRoom() else { return }
+      guard prepareRoom() else { break }
       let before = standing
       let batch = waiting.choose(
         byteLimit: min(
