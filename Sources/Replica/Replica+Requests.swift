@@ -50,7 +50,10 @@ struct ForwardTable: Sendable {
 
   /// Ascending by correlation.
   private var items: [Item] = []
-  private var lastCorrelation: UInt64 = 0
+  private var lastCorrelation: UInt64
+
+  /// Numbers must not be those of an earlier start: the leader may still answer what that one handed on.
+  init(random: inout SplitMix64) { lastCorrelation = random.next() >> 1 }
 
   mutating func add(_ client: ClientTicket, to leader: NodeID) -> ForwardTicket {
     lastCorrelation += 1

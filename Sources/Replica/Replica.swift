@@ -36,7 +36,7 @@ package struct Replica: Sendable {
   /// Tickets of writes with own proposals that are not on the disk yet.
   var unsynced: [WriteTicket] = []
   var reads = ReadTable()
-  var forwards = ForwardTable()
+  var forwards: ForwardTable
   var output = AppliedOutput()
   let snapshotByteCount: Int
   var plan = SnapshotPlan()
@@ -58,6 +58,8 @@ package struct Replica: Sendable {
     snapshotByteCount: Int = Replica.defaultSnapshotByteCount
   ) {
     precondition(state.appliedIndex <= restored.mark.index, "the state is that of the mark")
+    var random = random
+    forwards = ForwardTable(random: &random)
     consensus = Consensus(id: id, settings: settings, restored: restored, random: random, now: now)
     self.state = state
     self.snapshotByteCount = snapshotByteCount

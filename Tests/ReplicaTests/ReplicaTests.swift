@@ -13,7 +13,8 @@ private struct Trio {
   /// Members whose messages are lost, both ways.
   var isolated: Set<Int> = []
 
-  init(_ count: Int = 3) {
+  /// `start` tells the dice of one start from those of another.
+  init(_ count: Int = 3, start: UInt64 = 0) {
     let ids = (1...count).map { NodeID(UInt64($0)) }
     effects = Array(repeating: ReplicaEffects(), count: count)
     for id in ids {
@@ -23,7 +24,7 @@ private struct Trio {
           settings: Settings(),
           restored: Restored(mark: SnapshotMark(founding: Membership(voters: ids))),
           state: ReplicatedState(),
-          random: SplitMix64(seed: id.rawValue),
+          random: SplitMix64(seed: id.rawValue + start),
           now: now
         )
       )
@@ -148,6 +149,18 @@ private struct Trio {
     trio.run(for: .milliseconds(200))
     #expect(Set(trio.replicas.map(\.state.stateHash)).count == 1)
     #expect(trio.replicas.allSatisfy { $0.state.revision == Revision(3) })
+  }
+
+  /// Seen as a client that got the reply to another's request: the leader answered what an earlier start of the member
+  /// had handed on, and the present one had given the same number to something else.
+  @Test func aLaterStartNumbersWhatItHandsOnOtherwise() throws {
+    func number(_ start: UInt64) throws -> UInt64 {
+      var trio = Trio(start: start)
+      let follower = (try trio.elect() + 1) % 3
+      _ = trio.request(Self.put("a", "1", number: 1), at: follower, 1)
+      return try #require(trio.effects[follower].forwards.first).ticket.correlation
+    }
+    #expect(try number(0) != number(100))
   }
 
   @Test func requestsOfOneTurnAreOneEntry() throws {
