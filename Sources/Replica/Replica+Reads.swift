@@ -23,7 +23,10 @@ struct ReadTable: Sendable {
   private var groups: [Group] = []
   private var lastID: UInt64 = 0
 
-  mutating func add(_ query: WaitingQuery) { open.append(query) }
+  mutating func add(_ query: WaitingQuery, toOldGroup: Bool = false) {
+    if toOldGroup, let last = groups.indices.last { return groups[last].queries.append(query) }
+    open.append(query)
+  }
 
   /// Closes the open group, if there is anything in it, and answers the name under which to ask for it.
   mutating func closeGroup() -> ReadID? {
@@ -73,7 +76,7 @@ extension Replica {
     let query = WaitingQuery(client: client, bytes: bytes.extracting(droppingFirst: 1).copied())
     switch level {
     case .serializable: answer(query, into: &effects)
-    case .linearizable, .lease: reads.add(query)
+    case .linearizable, .lease: reads.add(query, toOldGroup: has(.readsJoinOldGroup))
     }
   }
 
@@ -83,7 +86,9 @@ extension Replica {
   }
 
   mutating func answerReads(into effects: inout ReplicaEffects) {
-    for query in reads.takeReady(at: applied) { answer(query, into: &effects) }
+    for query in reads.takeReady(at: has(.readBeforeApplying) ? LogIndex(.max) : applied) {
+      answer(query, into: &effects)
+    }
   }
 
   mutating func fail(

@@ -47,6 +47,9 @@ package struct Replica: Sendable {
   /// When this node last heard a leader, or as a leader last was one with a quorum behind it.
   var heardAt: Instant
   var reported = LeaderReport()
+  #if PLANTED_BUGS
+  var flaw: ReplicaFlaw?
+  #endif
 
   package init(
     id: NodeID,
@@ -182,7 +185,13 @@ package struct Replica: Sendable {
         preconditionFailure("a committed entry that is not applied is in the log")
       }
       output.removeAll()
-      state.apply(entry.payload, at: index, time: entry.time, into: &output)
+      if has(.entrySkipped), entry.index.rawValue % 100 == id.rawValue {
+        applied = index
+        continue
+      }
+      let shift = has(.ownTimeApplied) ? id.rawValue : 0
+      let time = ClusterTime(entry.time.rawValue + shift)
+      state.apply(entry.payload, at: index, time: time, into: &output)
       applied = index
       byteCount += entry.byteCount
       plan.byteCount += entry.byteCount
@@ -194,13 +203,14 @@ package struct Replica: Sendable {
   private mutating func routeReplies(to entry: Entry, into effects: inout ReplicaEffects) {
     guard let first = proposed.first, first.position.index <= entry.index else { return }
     proposed.removeFirst()
-    guard first.position == entry.position else {
+    guard first.position == entry.position || has(.positionNotCompared) else {
       for waiter in first.waiters { answer(waiter, Failure(.leadershipLost), into: &effects) }
       return
     }
     precondition(first.waiters.count <= output.replyCount, "every request has a reply")
     for (place, waiter) in first.waiters.enumerated() {
-      let bytes = output.replyBytes.span.extracting(output.replyRange(place))
+      let other = has(.repliesRotated) ? (place + 1) % first.waiters.count : place
+      let bytes = output.replyBytes.span.extracting(output.replyRange(other))
       answer(waiter, bytes, into: &effects)
     }
   }
@@ -216,7 +226,7 @@ package struct Replica: Sendable {
     reported = report
     effects.changes.append(report)
     if !consensus.isLeader {
-      for batch in proposed {
+      for batch in proposed where !has(.waitersForgotten) {
         for waiter in batch.waiters { answer(waiter, Failure(.leadershipLost), into: &effects) }
       }
       proposed.removeAll()

@@ -14,7 +14,9 @@ extension ReplicatedState {
       locks.parts.count < limits.claims * 2
     else { throw Failure(.limitReached, detail: UInt64(limits.claims)) }
     let now = time.rawValue
-    let isFree = locks.isFree(acquire.wants, at: now, passing: limits.has(.letsPass))
+    let isFree =
+      locks.isFree(acquire.wants, at: now, passing: limits.has(.letsPass))
+      || has(.lockGrantedTwice)
     if !isFree { try mayWait(acquire, by: caller) }
     let deadline = now.addingCapped(acquire.wait.millisecondsCapped)
     let claim = Claim(
@@ -29,6 +31,7 @@ extension ReplicatedState {
     let added = locks.add(claim, acquire.wants, isGranted: isFree)
     link(added, to: slot)
     guard !isFree else {
+      if has(.tokenReused), locks.lastToken > 1 { locks.lastToken -= 1 }
       let token = locks.grant(added, wasWaiting: false, at: now)
       return output.reply(.lock(.granted(token: token)))
     }

@@ -33,7 +33,11 @@ extension ReplicatedState {
       commit()
       endUnused(execution.madeLeases)
     } catch {
-      keyspace.rollBack(isWhole: !limits.has(.rollsBackHalf))
+      if has(.noRollBack) {
+        commit()
+      } else {
+        keyspace.rollBack(isWhole: !limits.has(.rollsBackHalf))
+      }
       endUnused(execution.madeLeases)
       throw error
     }
@@ -127,7 +131,9 @@ extension ReplicatedState {
       case .modified(let revision): record?.modified ?? 0 == revision.rawValue
       case .value(let value): record?.hasValue(value) ?? false
       }
-    guard holds else { throw Failure(.conditionFailed, detail: record?.modified ?? 0) }
+    guard holds || has(.conditionIgnored) else {
+      throw Failure(.conditionFailed, detail: record?.modified ?? 0)
+    }
   }
 
   private mutating func run(
@@ -264,7 +270,8 @@ extension ReplicatedState {
     output.append(littleEndian: UInt64(0))
     output.append(holds ? 1 : 0)
     output.append(littleEndian: UInt16(operations.count))
-    for operation in operations {
+    for (place, operation) in operations.enumerated() {
+      if has(.lastOperationForgotten), place > 0, place + 1 == operations.count { continue }
       let resultStart = output.count
       output.append(littleEndian: UInt32(0))
       try run(operation, &execution, into: &output)

@@ -90,6 +90,7 @@ extension ReplicatedState {
 
   private func repeatReply(to caller: Caller, into output: inout AppliedOutput) {
     guard let slot = caller.slot else { return }
+    if has(.replyNotKept) { return output.reply(.done) }
     sessions.withElement(slot) { session in
       let isFound = session.replies.append(
         replyTo: caller.sequence.rawValue,
@@ -114,7 +115,7 @@ extension ReplicatedState {
       return output.fail(.oneShotTooFarAhead, detail: time.rawValue)
     }
     let key = Self.oneShotKey(id, expiry)
-    if let earlier = oneShots.find(key.span) {
+    if !has(.oneShotRunsTwice), let earlier = oneShots.find(key.span) {
       return earlier.withValue { reply in output.replyBytes.append(contentsOf: reply) }
     }
     guard oneShots.count < limits.oneShots, oneShotBytes < limits.oneShotBytes else {

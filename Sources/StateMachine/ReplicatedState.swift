@@ -33,6 +33,9 @@ package struct ReplicatedState: Sendable {
   package var permits: (@Sendable (Access, SessionID) -> Bool)?
   /// A running hash over all that was ever answered.
   var transcript: UInt64 = 0
+  #if PLANTED_BUGS
+  var flaw: StateFlaw?
+  #endif
 
   package init(limits: StateLimits = StateLimits(), epoch: UInt64 = 0) {
     self.limits = limits
@@ -82,7 +85,7 @@ package struct ReplicatedState: Sendable {
   ) {
     precondition(index > appliedIndex, "entries are applied in order, once")
     appliedIndex = index
-    time = max(time, stamp)
+    time = max(time, has(.timeAhead) ? ClusterTime(stamp.rawValue &* 2) : stamp)
     let replyStart = output.replyBytes.count
     let eventStart = output.eventBytes.count
     let firstChange = keyspace.changes.next
