@@ -44,32 +44,69 @@ struct ClusterJudge {
   private(set) var entries: [Entry] = []
   private(set) var executions: [RequestName: Execution] = [:]
   private(set) var keys: [[UInt8]: [KeyMoment]] = [:]
-  private(set) var oracle = ReplicatedState()
+  private(set) var oracle: ReplicatedState
+  private var locks = LockModel()
+  private var clock = TimeJudge()
+  /// Whether stamps are compared with the world's time; not where clocks jump.
+  private let judgesTime: Bool
+  private var barred: Set<RequestName> = []
+  private(set) var coverage = CoverageCounts()
   private var output = AppliedOutput()
   /// The state's hash after each entry.
   private var hashes: [UInt64] = []
   private var leaders: [Term: NodeID] = [:]
 
+  init(_ flaw: StormFlaw?, judgesTime: Bool) {
+    oracle = StormFlaw.state(flaw)
+    self.judgesTime = judgesTime
+  }
+
+  /// What is wrong.
+  struct Finding {
+    let kind: String
+    let text: String
+  }
+
   // MARK: Nodes
 
+  /// Takes in that a node is about to write entries.
+  mutating func willWrite(_ new: [Entry], at time: UInt64) {
+    guard judgesTime else { return }
+    for entry in new where Int(entry.index.rawValue) > entries.count {
+      clock.willWrite(entry.index, term: entry.term.rawValue, at: time)
+    }
+  }
+
   /// Takes in that a node has applied an entry; answers what is wrong about it.
-  mutating func didApply(_ entry: Entry, at time: UInt64) -> String? {
+  mutating func didApply(_ entry: Entry, at time: UInt64) -> Finding? {
     let place = Int(entry.index.rawValue) - 1
     if place < entries.count {
       guard entries[place] != entry else { return nil }
-      return """
+      let text = """
         entry \(entry.index) is of term \(entry.term) with \(entry.payload.count) bytes here, \
         and was of term \(entries[place].term) with \(entries[place].payload.count) bytes elsewhere
         """
+      return Finding(kind: "logs differ", text: text)
     }
     guard place == entries.count else {
-      return "entry \(entry.index) is applied after \(entries.count)"
+      return Finding(kind: "gap", text: "entry \(entry.index) is applied after \(entries.count)")
     }
     if let last = entries.last, entry.term < last.term || entry.time < last.time {
-      return "entry \(entry.index) has a term or a time before that of the one before it"
+      let text = "entry \(entry.index) has a term or a time before that of the one before it"
+      return Finding(kind: "order", text: text)
     }
     entries.append(entry)
-    return follow(entry, at: time)
+    if judgesTime,
+      let problem = clock.didApply(
+        entry.index,
+        term: entry.term.rawValue,
+        stamp: entry.time,
+        at: time
+      )
+    {
+      return Finding(kind: "time runs ahead", text: problem)
+    }
+    return follow(entry, at: time).map { Finding(kind: "promise broken", text: $0) }
   }
 
   /// Takes in a node's state after an entry; answers what is wrong about it.
@@ -105,31 +142,87 @@ struct ClusterJudge {
       offset += 4 + byteCount
       let reply = [UInt8](output.replyBytes[output.replyRange(number)])
       number += 1
-      if let problem = follow(bytes, reply, at: time) { return problem }
+      if let problem = follow(bytes, reply, of: entry, at: time) { return problem }
     }
     return nil
   }
 
-  private mutating func follow(_ bytes: [UInt8], _ reply: [UInt8], at time: UInt64) -> String? {
-    guard let request = try? Request(decodingAll: bytes) else { return nil }
-    if case .session(_, .zero, _) = request.identity { return nil }
+  private mutating func follow(
+    _ bytes: [UInt8],
+    _ reply: [UInt8],
+    of entry: Entry,
+    at time: UInt64
+  ) -> String? {
+    guard let request = try? Request(decodingAll: bytes),
+      let decoded = try? Reply(decodingAll: reply)
+    else { return "a request or its reply can't be read: \(bytes), \(reply)" }
     let name = RequestName(request.identity)
+    let problem = locks.follow(
+      request,
+      decoded,
+      at: entry.time,
+      isFirst: executions[name] == nil
+    )
+    if let problem { return problem }
+    if case .session(_, .zero, _) = request.identity { return nil }
     if let earlier = executions[name] {
-      guard earlier.reply != reply, !Self.refusesRepetition(reply) else { return nil }
+      guard earlier.reply != reply else {
+        coverage.meet(.retryAnswered)
+        return nil
+      }
+      guard !Self.refusesRepetition(reply) else {
+        coverage.meet(.repetitionRefused)
+        return nil
+      }
       return """
         \(request.command) was answered \(Self.story(earlier.reply)), and when it was repeated \
         \(Self.story(reply))
         """
     }
+    guard !Self.isNotAdmitted(decoded) else { return nil }
     executions[name] = Execution(appliedAt: time, reply: reply)
-    if let decoded = try? Reply(decodingAll: reply) { note(request.command, decoded) }
+    note(request.command, decoded)
+    if barred.contains(name), decoded != .failure(Failure(.barred)) {
+      return "\(request.command) was executed although its outcome was told as barred"
+    }
+    guard case .outcome(let outcome) = request.command else { return nil }
+    return judge(outcome, decoded)
+  }
+
+  /// What is told of a request's outcome is what became of it.
+  private mutating func judge(_ outcome: Outcome, _ reply: Reply) -> String? {
+    let name = RequestName(
+      .session(outcome.session, outcome.sequence, firstIncomplete: outcome.sequence)
+    )
+    switch reply {
+    case .outcome(.executed(let told)):
+      guard let execution = executions[name], execution.reply == told.encoded() else {
+        return "the outcome of \(outcome) is told as \(told.story), which it was not"
+      }
+    case .outcome(.barred):
+      barred.insert(name)
+      guard let execution = executions[name] else { return nil }
+      guard execution.reply != Reply.failure(Failure(.barred)).encoded() else { return nil }
+      return "the outcome of \(outcome) is told as barred, but it was executed"
+    default: break
+    }
     return nil
+  }
+
+  /// The request was not let in: it may come again, and be executed then.
+  private static func isNotAdmitted(_ reply: Reply) -> Bool {
+    guard case .failure(let failure) = reply else { return false }
+    switch failure.code {
+    case .windowExceeded, .storedReplyLimit, .overloaded, .sessionExpired, .oneShotExpired,
+      .oneShotTooFarAhead, .stale:
+      return true
+    default: return false
+    }
   }
 
   /// A repeated request may be told that it is too late to repeat the reply.
   private static func refusesRepetition(_ reply: [UInt8]) -> Bool {
-    guard let failure = try? Failure(decodingAll: reply) else { return false }
-    return [.stale, .sessionExpired, .oneShotExpired, .oneShotTooFarAhead].contains(failure.code)
+    (try? Reply(decodingAll: reply)).map(isNotAdmitted) ?? false
   }
 
   static func story(_ reply: [UInt8]) -> String {

@@ -15,6 +15,12 @@ final class SimulatedClient {
   /// The calls that are under way: their places in the history, and their lanes.
   var calls: [CallID: (place: Int, lane: Int)] = [:]
   var nextTick: UInt64 = .max
+  /// What lanes do next, because of what they did last.
+  var next: [Int: CallKind] = [:]
+  /// Tokens of locks that it was granted.
+  var knownTokens: [UInt64] = []
+  /// Requests whose outcome it does not know.
+  var doubts: [Outcome] = []
 
   init(
     number: Int,
@@ -49,6 +55,7 @@ final class SimulatedClient {
     connections = [:]
     effects = ClientEffects()
     nextTick = .max
+    next = [:]
     machine = Self.machine(plan, number, endpoints, random.split())
   }
 

@@ -21,7 +21,9 @@ extension SimulatedCluster {
 
   func makeCall(_ client: SimulatedClient, _ generation: Int, _ lane: Int) {
     guard client.generation == generation, isWorking else { return }
-    let kind = plan.workload.draw(&workloadRandom, number: UInt64(history.count + 1))
+    let kind =
+      client.takeNext(lane: lane)
+      ?? plan.workload.draw(&workloadRandom, number: UInt64(history.count + 1), for: client)
     history.append(RecordedCall(client: client.number, kind: kind, startedAt: now))
     report.callCount += 1
     tell("client \(client.number + 1)", "wants \(kind.story)")
@@ -62,6 +64,8 @@ extension SimulatedCluster {
     case .answered: report.answeredCount += 1
     case .failed(let failure): report.unknownCount += failure.mayHaveExecuted ? 1 : 0
     }
+    note(history[call.place])
+    client.learn(history[call.place], lane: call.lane)
     mark(UInt64(call.place) << 8 | 3)
     tell(
       "client \(client.number + 1)",
@@ -72,6 +76,7 @@ extension SimulatedCluster {
 
   func die(_ client: SimulatedClient) {
     tell("client \(client.number + 1)", "dies")
+    if !client.calls.isEmpty { meet(.clientDied) }
     for link in client.connections.keys.sorted() { close(link, of: client) }
     client.replace(endpoints: endpoints(of: client.number))
     startLanes(of: client)
@@ -116,6 +121,9 @@ extension SimulatedCluster {
   }
 
   private func send(_ bytes: [UInt8], on link: UInt64, of client: SimulatedClient) {
+    let bytes = RequestForgery.apply(plan.flaw, to: bytes) { [history] correlation in
+      client.calls[CallID(correlation)].map { history[$0.place].identity != nil } ?? false
+    }
     noteIdentities(in: bytes, of: client)
     if let pipe = client.connections[link]?.upward { push(bytes, into: pipe) }
   }
@@ -130,7 +138,10 @@ extension SimulatedCluster {
         continue
       }
       var rest = body.extracting(...)
-      history[call.place].identity = try? RequestIdentity(decoding: &rest)
+      guard let identity = try? RequestIdentity(decoding: &rest) else { continue }
+      // A name that nothing was executed under is given up for another; any other keeps its first.
+      let isNew = history[call.place].identity.map { judge.execution(of: $0) == nil } ?? true
+      if isNew { history[call.place].identity = identity }
     }
   }
 

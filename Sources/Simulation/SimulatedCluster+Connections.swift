@@ -82,6 +82,7 @@ extension SimulatedCluster {
   /// What comes from a member can't be trusted any more: its connection ends, and it dials again.
   private func drop(from sender: Int, at node: SimulatedNode, because error: WireError) {
     tell("node \(node.id)", "drops the connection of node \(sender + 1): \(error)")
+    meet(.damagedFrame)
     guard let life = nodes[sender].life else { return }
     for link in life.links where link.to == node.number && link.pipe != nil {
       link.pipe?.isOpen = false
@@ -123,6 +124,7 @@ extension SimulatedCluster {
       }
     }
     connection.partial = input.copied()
+    if !input.isEmpty { meet(.frameInPieces) }
   }
 
   private func greet(
@@ -159,9 +161,9 @@ extension SimulatedCluster {
   }
 
   /// Puts a reply where it waits for the end of the turn.
-  func put(_ reply: ReplyPlace, of life: NodeLife) {
-    guard let connection = life.connections[reply.ticket.connection] else { return }
-    connection.outbox.appendFrame(.reply, correlation: reply.ticket.correlation) { output in
+  func put(_ reply: ReplyPlace, of life: NodeLife, as ticket: ClientTicket) {
+    guard let connection = life.connections[ticket.connection] else { return }
+    connection.outbox.appendFrame(.reply, correlation: ticket.correlation) { output in
       output += life.effects.replyBytes[reply.range]
     }
     markDirty(connection, of: life)

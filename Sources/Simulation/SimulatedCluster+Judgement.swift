@@ -19,7 +19,7 @@ extension SimulatedCluster {
       life.judged = LogIndex(life.judged.rawValue + 1)
       guard let entry = consensus.entry(at: life.judged) else { continue }
       if let problem = judge.didApply(entry, at: now) {
-        breach("logs differ", "node \(node.id): \(problem)")
+        breach(problem.kind, "node \(node.id): \(problem.text)")
       }
     }
     report.committedCount = judge.entries.count
@@ -69,6 +69,7 @@ extension SimulatedCluster {
     judgeRevisions()
     judgeOldReads()
     judgeKeys()
+    judgeSums()
   }
 
   /// Every reply to a request is the one that the log gave it, and what did not happen did not happen.
@@ -79,6 +80,7 @@ extension SimulatedCluster {
       case .answered(let bytes):
         guard !isNodeFailure(bytes) else { continue }
         guard let execution else {
+          if isTooLate(bytes) { continue }
           breach("acknowledged and lost", "\(call) is not in the log")
           continue
         }
@@ -101,7 +103,11 @@ extension SimulatedCluster {
   /// The reply can't be repeated any more: the client has said that it needs it no longer.
   private func isTooLate(_ bytes: [UInt8]) -> Bool {
     guard let failure = try? Failure(decodingAll: bytes) else { return false }
-    return failure.code == .stale || failure.code == .oneShotExpired
+    switch failure.code {
+    case .stale, .oneShotExpired, .sessionExpired, .windowExceeded, .storedReplyLimit, .overloaded:
+      return true
+    default: return false
+    }
   }
 
   /// What a call saw is never older than what was known before it began.
@@ -149,6 +155,16 @@ extension SimulatedCluster {
         let states = refusal.possible.prefix(4).map { "\($0.value) v\($0.version)" }
         breach("not linearizable", "\(own[refusal.call].name), but \(text(key)) can be \(states)")
       }
+    }
+  }
+
+  /// Whoever reads all accounts at once finds that nothing was made or lost by moving it.
+  private func judgeSums() {
+    for call in history {
+      guard case .query(_, .range) = call.kind, case .page(let page) = call.reply else { continue }
+      let sum = page.entries.reduce(0) { $0 + (WorkloadPlan.number(in: $1.value) ?? 0) }
+      guard sum != 0 || page.next != nil else { continue }
+      breach("not atomic", "\(call): the accounts' sum is \(sum)")
     }
   }
 
@@ -216,6 +232,8 @@ extension RecordedCall {
     case .written(let written): written.revision
     case .deleted(let deleted): deleted.revision
     case .value(let revision, _): revision
+    case .transaction(let reply): reply.revision
+    case .page(let page): page.revision
     default: nil
     }
   }
@@ -225,6 +243,7 @@ extension RecordedCall {
     switch reply {
     case .written: true
     case .deleted(let deleted): deleted.count > 0
+    case .transaction: true
     default: false
     }
   }

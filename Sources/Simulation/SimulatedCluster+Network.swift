@@ -18,6 +18,8 @@ extension SimulatedCluster {
       "node \(node.id)",
       "to \(envelope.recipient): \(envelope.message.story)\(fate.arrivals.isEmpty ? " (lost)" : "")"
     )
+    note(envelope.message, isLost: fate.arrivals.isEmpty)
+    if fate.arrivals.count > 1 { meet(.packetRepeated) }
     if fate.isSpoilt { network.flipBit(in: &frame) }
     for time in fate.arrivals {
       queue.add(.packet(from: link.from, to: link.to, bytes: frame), at: time)
@@ -28,13 +30,20 @@ extension SimulatedCluster {
     let kind: FrameKind = forward.isReply ? .forwardReply : .forward
     let link = life.links.first { $0.to + 1 == Int(forward.ticket.member.rawValue) }
     guard let link, let pipe = link.pipe else {
-      if !forward.isReply {
+      if !forward.isReply, plan.flaw != .shell(.lostLinkNotTold) {
+        meet(.handedOnAndLost)
         life.replica.lostLink(to: forward.ticket.member, into: &life.effects)
       }
       return
     }
+    if forward.isReply, plan.flaw == .shell(.handedOnRepliesDropped) { return }
+    meet(.handedOn)
     var frame: [UInt8] = []
     frame.appendFrame(kind, correlation: forward.ticket.correlation) { $0 += forward.bytes }
+    if !forward.isReply, plan.flaw == .shell(.handedOnTwice) {
+      let other = RequestForgery.renamed(forward.bytes)
+      frame.appendFrame(kind, correlation: forward.ticket.correlation) { $0 += other }
+    }
     tell(
       "node \(node.id)",
       "hands \(forward.isReply ? "a reply" : "a request") on to \(forward.ticket.member)"
@@ -79,6 +88,7 @@ extension SimulatedCluster {
   private func didFail(_ link: PeerLink) {
     link.failures = min(link.failures + 1, 5)
     link.nextAttempt = now + 25_000_000 << link.failures
+    if plan.flaw == .shell(.linkNotRedialled) { link.nextAttempt = .max }
   }
 
   /// One side of a link learns that it is broken.
@@ -89,7 +99,9 @@ extension SimulatedCluster {
     pipe.isOpen = false
     link.pipe = nil
     didFail(link)
-    life.inbox.append(.lostLink(NodeID(UInt64(link.to + 1))))
+    if plan.flaw != .shell(.lostLinkNotTold) {
+      life.inbox.append(.lostLink(NodeID(UInt64(link.to + 1))))
+    }
     wake(nodes[link.from])
   }
 

@@ -30,39 +30,51 @@ extension SimulatedCluster {
         as: identity,
         settings: plan.journal
       )
-      adopt(journal, recovered, on: node)
+      try adopt(journal, recovered, on: node)
     } catch {
       breach("start refused", "node \(node.id) can't open its journal: \(error)")
     }
   }
 
-  private func adopt(_ journal: Journal, _ recovered: Recovered, on node: SimulatedNode) {
+  private func adopt(
+    _ journal: Journal,
+    _ recovered: Recovered,
+    on node: SimulatedNode
+  ) throws(JournalError) {
     let members = (0..<plan.nodeCount).map { Member(NodeID(UInt64($0 + 1))) }
+    let founding = SnapshotMark(founding: Membership(founding: members))
     let restored = Restored(
-      hardState: recovered.hardState,
-      mark: SnapshotMark(founding: Membership(founding: members)),
-      entries: recovered.entries,
-      promised: recovered.promised ?? .start
+      incarnation: recovered.incarnation,
+      hardState: plan.flaw == .shell(.voteForgottenAtStart) ? HardState() : recovered.hardState,
+      mark: recovered.snapshot?.label.mark ?? founding,
+      entries: plan.flaw == .shell(.tailForgottenAtStart)
+        ? recovered.entries.dropLast() : recovered.entries,
+      snapshot: recovered.snapshot?.descriptor,
+      promised: plan.flaw == .shell(.damageForgotten) ? .start : recovered.promised ?? .start
     )
     let local = node.clock.local(at: now)
-    let replica = Replica(
+    var replica = Replica(
       id: node.id,
       settings: plan.settings,
       restored: restored,
-      state: ReplicatedState(),
+      state: recovered.snapshot == nil ? StormFlaw.state(plan.flaw) : try loadState(of: journal),
       random: node.random.split(),
-      now: local
+      now: local,
+      snapshotByteCount: plan.snapshotByteCount
     )
+    StormFlaw.plant(plan.flaw, into: &replica)
     let life = NodeLife(number: node.lifeCount, replica: replica, journal: journal, now: local)
     life.links = (0..<plan.nodeCount).filter { $0 != node.number }
       .map { PeerLink(from: node.number, to: $0, life: life.number, now: now) }
     node.life = life
     tell(
       "node \(node.id)",
-      "starts in term \(recovered.hardState.term) with entries up to \(replica.consensus.lastIndex)"
+      "starts in term \(recovered.hardState.term) with a snapshot at \(restored.mark.index) and entries"
+        + " up to \(replica.consensus.lastIndex)"
         + recovered.findings.map { "; \($0)" }.joined()
     )
     mark(UInt64(node.number) << 8 | 1)
+    noteStart(node, life, recovered)
     wake(node)
   }
 
@@ -87,8 +99,9 @@ extension SimulatedCluster {
     node.disk.advance(to: Instant(nanoseconds: now))
     let local = max(life.lastNow, node.clock.local(at: now))
     life.lastNow = local
-    life.replica.tick(now: local)
+    if plan.flaw != .shell(.noTickBeforeInput) { life.replica.tick(now: local) }
     takeArrivals(node, life, local)
+    if plan.flaw == .shell(.noTickBeforeInput) { life.replica.tick(now: local) }
     guard perform(node, life, local) else { return }
     keepLinks(node, life)
     flush(life)
@@ -110,20 +123,13 @@ extension SimulatedCluster {
     var isDone = false
     while !isDone {
       guard step(node) else { return false }
-      let journalReport = life.journal.poll()
-      if let failure = journalReport.failure {
-        tell("node \(node.id)", "ends itself: \(failure)")
-        kill(node, down: 500_000_000)
-        return false
-      }
-      if let ticket = journalReport.durable {
-        tell("node \(node.id)", "has synced write \(ticket)")
-        life.replica.didPersist(through: WriteTicket(ticket), now: local)
-      }
+      guard takeDiskReport(node, life, local) else { return false }
       life.replica.finishTurn(now: local, into: &life.effects)
       judgeTurn(node, life)
       isDone = life.effects.isEmpty
-      guard send(node, life), write(node, life) else { return false }
+      guard send(node, life), write(node, life, local), store(node, life, local) else {
+        return false
+      }
     }
     return true
   }
@@ -141,38 +147,56 @@ extension SimulatedCluster {
       guard step(node) else { return false }
       route(forward, from: node, life)
     }
-    for reply in life.effects.replies { put(reply, of: life) }
+    let replies = life.effects.replies
+    for (place, reply) in replies.enumerated() {
+      let isSwapped = plan.flaw == .shell(.repliesSwapped)
+      put(reply, of: life, as: isSwapped ? replies[replies.count - 1 - place].ticket : reply.ticket)
+    }
     life.effects.replies.removeAll(keepingCapacity: true)
     life.effects.replyBytes.removeAll(keepingCapacity: true)
-    for change in life.effects.changes { tell("node \(node.id)", "\(change)") }
+    for change in life.effects.changes {
+      tell("node \(node.id)", "\(change)")
+      note(change, of: node, life)
+    }
     life.effects.changes.removeAll(keepingCapacity: true)
     return true
   }
 
-  private func write(_ node: SimulatedNode, _ life: NodeLife) -> Bool {
+  private func write(_ node: SimulatedNode, _ life: NodeLife, _ local: Instant) -> Bool {
     let writes = life.effects.writes
     life.effects.writes.removeAll(keepingCapacity: true)
     for write in writes {
       guard step(node) else { return false }
       tell("node \(node.id)", write.story)
-      life.journal.append(
-        ticket: write.ticket.rawValue,
-        hardState: write.hardState,
-        truncateFrom: write.truncateFrom,
-        entries: write.entries
-      )
+      note(write, of: node, life)
+      hand(write, to: life, local)
     }
     return true
   }
 
+  func hand(_ write: Write, to life: NodeLife, _ local: Instant) {
+    let isForgetful = plan.flaw == .shell(.voteNotWritten)
+    life.journal.append(
+      ticket: write.ticket.rawValue,
+      hardState: isForgetful ? nil : write.hardState,
+      restartAfter: write.restart?.mark.position,
+      truncateFrom: write.truncateFrom,
+      entries: write.entries
+    )
+    if plan.flaw == .shell(.reportBeforeSync) {
+      life.replica.didPersist(through: write.ticket, now: local)
+    }
+  }
+
   /// A place in a turn at which the power may go; false if it did.
-  private func step(_ node: SimulatedNode) -> Bool {
+  func step(_ node: SimulatedNode) -> Bool {
     guard let fuse = node.fuse else { return true }
     guard fuse.steps <= 1 else {
       node.fuse?.steps -= 1
       return true
     }
     node.fuse = nil
+    meet(.powerLostInTurn)
     losePower(node, down: fuse.down)
     return false
   }
@@ -198,6 +222,9 @@ extension SimulatedCluster {
   private func end(_ node: SimulatedNode, isSilent: Bool, down: UInt64) {
     guard let life = node.life else { return }
     mark(UInt64(node.number) << 8 | 2)
+    node.lastIndexAtEnd = life.replica.consensus.lastIndex
+    node.wasLeaderIn = life.replica.consensus.isLeader ? life.replica.consensus.term : .zero
+    if nodes.allSatisfy({ $0.life == nil || $0 === node }) { meet(.wholeClusterDown) }
     node.fuse = nil
     node.pausedUntil = 0
     node.life = nil
@@ -216,6 +243,7 @@ extension Write {
   var story: String {
     var parts: [String] = []
     if let hardState { parts.append("term \(hardState.term) and vote \(hardState.vote)") }
+    if let restart { parts.append("a log that begins anew after \(restart.mark.index)") }
     if let truncateFrom { parts.append("a cut from \(truncateFrom) on") }
     if let first = entries.first, let last = entries.last {
       parts.append("entries \(first.index)...\(last.index) of term \(last.term)")

@@ -43,6 +43,7 @@ package final class SimulatedCluster {
   var history: [RecordedCall] = []
   package internal(set) var report = StormReport()
   var workloadRandom: SplitMix64
+  var coverage = CoverageCounts()
   /// Whether clients make new calls.
   var isWorking = true
   var isHealed = false
@@ -62,7 +63,10 @@ package final class SimulatedCluster {
       random: random.split()
     )
     workloadRandom = random.split()
-    judge = ClusterJudge()
+    judge = ClusterJudge(
+      plan.flaw,
+      judgesTime: !plan.faults.contains { $0.action.kind == "clock jump" }
+    )
     for number in 0..<plan.nodeCount { addNode(number, random.split()) }
     for number in plan.clients.indices { addClient(number, random.split()) }
     for fault in plan.faults { queue.add(.fault(fault.action), at: fault.time) }
@@ -111,10 +115,13 @@ package final class SimulatedCluster {
     let probeStart = history.count
     run(until: settled + 3 * StormPlan.second)
     isWorking = false
-    let isQuiet = run(until: now + Self.patience) { self.isQuiet }
+    // Under tiny limits a node that is far behind needs a message for each entry.
+    let patience = Self.patience + UInt64(judge.entries.count) * 10 * StormPlan.millisecond
+    let isQuiet = run(until: now + patience) { self.isQuiet }
     judgeLiveness(isQuiet: isQuiet, probes: probeStart...)
     judgeHistory()
     report.virtualTime = now
+    report.marks = coverage.named.merging(judge.coverage.named, uniquingKeysWith: +)
     return report
   }
 
@@ -162,6 +169,8 @@ package final class SimulatedCluster {
     var mixer = SplitMix64(seed: report.fingerprint ^ number &* 0x9E37_79B9_7F4A_7C15 ^ now)
     report.fingerprint = mixer.next()
   }
+
+  func meet(_ mark: CoverageMark) { coverage.meet(mark) }
 
   func tell(_ who: @autoclosure () -> String, _ what: @autoclosure () -> String) {
     guard let narrator else { return }

@@ -10,6 +10,9 @@ final class SimulatedNode {
   let disk: SimulatedDisk
   var clock: VirtualClock
   var random: SplitMix64
+  /// What the node had when it went down.
+  var lastIndexAtEnd = LogIndex.zero
+  var wasLeaderIn = Term.zero
   var life: NodeLife?
   var lifeCount: UInt64 = 0
   /// The machine stands still until then.
@@ -58,8 +61,17 @@ final class NodeLife {
   var dirty: [ClientConnection] = []
   var lastNow: Instant
   var nextTurn: UInt64 = .max
+  /// When a full disk is asked again.
+  var nextRetry: UInt64 = 0
   /// How far the judge has seen it apply.
   var judged: LogIndex
+  var role = RoostRaft.Role.follower
+  var term = Term.zero
+  /// The newest entry that was handed to the disk, and the newest of those that this node proposed.
+  var lastStaged = LogIndex.zero
+  var lastOwn = LogIndex.zero
+  /// Tickets of writes that are not durable, oldest first.
+  var underWay: [UInt64] = []
 
   init(number: UInt64, replica: Replica, journal: Journal, now: Instant) {
     self.number = number

@@ -16,6 +16,8 @@ package struct StormPlan: Sendable {
   package var journal = JournalSettings(segmentByteCount: 32768, unit: 512, payloadLimit: 20_000)
   /// Whether values may be long, in larger segments.
   package var hasLargeValues = false
+  /// How many bytes of entries are applied between two snapshots.
+  package var snapshotByteCount = 1 << 20
   package var diskLatency = SimulatedDisk.Latency()
   /// How long a node takes until it looks at what has come.
   package var turnDelay: ClosedRange<UInt64> = 1_000...50_000
@@ -23,6 +25,8 @@ package struct StormPlan: Sendable {
   package var clocks: [Int64] = []
   package var clients: [ClientPlan] = []
   package var workload = WorkloadPlan()
+  /// A mistake that is planted into the nodes.
+  package var flaw: StormFlaw?
   /// Ordered by time.
   package var faults: [Fault] = []
 
@@ -80,6 +84,10 @@ package struct StormPlan: Sendable {
     )
     if random.chance(1, in: 4) {
       diskLatency = SimulatedDisk.Latency(write: 1_000_000...12_000_000)
+    }
+    if random.chance(2, in: 3) { snapshotByteCount = Int(random.draw(from: 500...60_000)) }
+    if random.chance(1, in: 3) {
+      settings.snapshotChunkByteLimit = Int(random.draw(from: 50...5000))
     }
     if random.chance(1, in: 3) { turnDelay = 1_000...2_000_000 }
     weather = Self.drawWeather(&random)

@@ -24,6 +24,8 @@ package struct StormReport: Equatable, Sendable {
   package var undecidedKeys = 0
   /// How often faults of each kind struck.
   package var faults: [String: Int] = [:]
+  /// How often rare situations were met, by the names of ``CoverageMark``.
+  package var marks: [String: Int] = [:]
 
   package init() {}
 

@@ -8,10 +8,19 @@ package struct WorkloadPlan: Equatable, Sendable {
   package var serializableReads: UInt64 = 1
   package var puts: UInt64 = 4
   package var deletes: UInt64 = 1
-  package var conditionalPuts: UInt64 = 0
-  package var adds: UInt64 = 0
+  package var conditionalPuts: UInt64 = 2
+  package var adds: UInt64 = 2
+  /// Transactions that move a number from one account to another.
+  package var transfers: UInt64 = 1
+  /// Reads of all accounts.
+  package var sums: UInt64 = 1
+  package var locks: UInt64 = 1
+  package var outcomes: UInt64 = 1
   /// The most bytes with which a value is filled up.
   package var fillLimit: UInt64 = 40
+
+  static let accountCount: UInt64 = 4
+  static let lockCount: UInt64 = 2
 
   package init() {}
 
@@ -21,34 +30,108 @@ package struct WorkloadPlan: Equatable, Sendable {
     serializableReads = random.draw(from: 0...3)
     puts = random.draw(from: 1...6)
     deletes = random.draw(from: 0...2)
+    conditionalPuts = random.draw(from: 0...3)
+    adds = random.draw(from: 0...3)
+    transfers = random.draw(from: 0...2)
+    sums = random.draw(from: 0...2)
+    locks = random.draw(from: 0...3)
+    outcomes = random.draw(from: 0...1)
+  }
+
+  private var weights: [UInt64] {
+    [
+      reads, serializableReads, puts, deletes, conditionalPuts, adds, transfers, sums, locks,
+      outcomes,
+    ]
   }
 
   /// What a client asks next; `number` is used for nothing else in the run.
-  func draw(_ random: inout SplitMix64, number: UInt64) -> CallKind {
+  func draw(
+    _ random: inout SplitMix64,
+    number: UInt64,
+    for client: SimulatedClient
+  ) -> CallKind {
     let key = Array("k\(random.below(keyCount))".utf8)
-    var pick = random.below(reads + serializableReads + puts + deletes + conditionalPuts + adds)
-    func isPicked(_ weight: UInt64) -> Bool {
+    var pick = random.below(weights.reduce(0, +))
+    let kind = weights.firstIndex { weight in
       guard pick >= weight else { return true }
       pick -= weight
       return false
     }
-    if isPicked(reads) { return .query(.linearizable, .get(Get(key: key))) }
-    if isPicked(serializableReads) { return .query(.serializable, .get(Get(key: key))) }
     let value = Self.value(number, fill: random.below(fillLimit + 1))
-    if isPicked(puts) { return .command(.operation(.put(Put(key: key, value: value)))) }
-    if isPicked(deletes) { return .command(.operation(.delete(Delete(key: key)))) }
-    if isPicked(conditionalPuts) {
-      let condition: Condition =
-        switch random.below(3) {
-        case 0: .absent
-        case 1: .present
-        default: .version(random.draw(from: 1...6))
-        }
-      let options = WriteOptions(condition: condition)
-      return .command(.operation(.put(Put(key: key, value: value, options: options))))
+    switch kind {
+    case 1: return .query(.serializable, .get(Get(key: key)))
+    case 2: return .command(.operation(.put(Put(key: key, value: value))))
+    case 3: return .command(.operation(.delete(Delete(key: key))))
+    case 4: return .command(.operation(conditionalPut(key, value, &random)))
+    case 5:
+      let counter = Array("n\(random.below(2))".utf8)
+      let change = Int64(random.below(9)) - 3
+      return .command(.operation(.update(Update(key: counter, .add(change)))))
+    case 6: return .command(.operation(transfer(&random)))
+    case 7: return .query(.linearizable, .range(RangeQuery(KeyRange(prefix: Array("a".utf8)))))
+    case 8 where client.plan.hasSession: return lockCall(&random, client)
+    case 9 where client.plan.hasSession:
+      if let outcome = client.outcomeToAsk(&random) { return .command(.outcome(outcome)) }
+      return .query(.linearizable, .get(Get(key: key)))
+    default: return .query(.linearizable, .get(Get(key: key)))
     }
-    let counter = Array("n\(random.below(2))".utf8)
-    return .command(.operation(.update(Update(key: counter, .add(Int64(random.below(9)) - 3)))))
+  }
+
+  private func conditionalPut(
+    _ key: [UInt8],
+    _ value: [UInt8],
+    _ random: inout SplitMix64
+  ) -> Operation {
+    let condition: Condition =
+      switch random.below(3) {
+      case 0: .absent
+      case 1: .present
+      default: .version(random.draw(from: 1...6))
+      }
+    return .put(Put(key: key, value: value, options: WriteOptions(condition: condition)))
+  }
+
+  /// Two additions whose sum is 0, behind a comparison that decides on the direction; some fail midway.
+  private func transfer(_ random: inout SplitMix64) -> Operation {
+    let from = random.below(Self.accountCount)
+    let to = (from + 1 + random.below(Self.accountCount - 1)) % Self.accountCount
+    let amount = Int64(random.draw(from: 1...9))
+    func move(_ amount: Int64) -> [Operation] {
+      [
+        .update(Update(key: Self.account(from), .add(-amount))),
+        .update(Update(key: Self.account(to), .add(amount))),
+      ]
+    }
+    var then = move(amount)
+    if random.chance(1, in: 8) {
+      let impossible = WriteOptions(condition: .version(.max))
+      then.insert(.put(Put(key: Self.account(to), value: [], options: impossible)), at: 1)
+    }
+    let subject = Compare.Subject.version(key: Self.account(from), random.below(40))
+    return .transaction(
+      Transaction(
+        compares: [Compare(subject, .greaterOrEqual)],
+        then: then,
+        otherwise: move(-amount)
+      )
+    )
+  }
+
+  static func account(_ number: UInt64) -> [UInt8] { Array("a\(number)".utf8) }
+
+  static func lockName(_ number: UInt64) -> [UInt8] { Array("lock \(number)".utf8) }
+
+  /// Takes a lock, or tries to give back somebody's.
+  private func lockCall(_ random: inout SplitMix64, _ client: SimulatedClient) -> CallKind {
+    let lock = random.below(Self.lockCount)
+    if random.chance(1, in: 6) {
+      let token = client.knownTokens.last.map { $0 &- random.below(3) } ?? 1
+      return .command(.release(Release(token: token, name: Self.lockName(lock))))
+    }
+    let want = Acquire.Want(Self.lockName(lock))
+    let delay: UInt64 = random.chance(1, in: 4) ? random.below(400) : 0
+    return .command(.acquire(Acquire([want], wait: 0, delay: delay)))
   }
 
   /// A value that no other put of the run writes.
@@ -60,5 +143,36 @@ package struct WorkloadPlan: Equatable, Sendable {
   static func number(in value: [UInt8]) -> Int64? {
     let text = value.prefix { $0 != UInt8(ascii: ":") }
     return Int64(String(decoding: text, as: UTF8.self))
+  }
+}
+
+extension SimulatedClient {
+  /// What the lane does before anything else, because of what it did last.
+  func takeNext(lane: Int) -> CallKind? { next.removeValue(forKey: lane) }
+
+  /// Goes on with what an answer makes possible: writes under a lock that was granted, then gives it back.
+  func learn(_ call: RecordedCall, lane: Int) {
+    switch (call.kind, call.reply) {
+    case (.command(.acquire(let acquire)), .lock(.granted(let token))):
+      knownTokens.append(token)
+      let name = acquire.wants[0].name
+      let options = WriteOptions(lockGuard: LockGuard(lock: name, token: token))
+      let value = WorkloadPlan.value(token, fill: 0)
+      let key = Array("g".utf8) + name
+      next[lane] = .command(.operation(.put(Put(key: key, value: value, options: options))))
+    case (.command(.operation(.put(let put))), .some):
+      guard let held = put.options.lockGuard else { return }
+      next[lane] = .command(.release(Release(token: held.token, name: held.lock)))
+    default: break
+    }
+    if case .failed = call.result, case .session(let session, let sequence, _) = call.identity {
+      if sequence > .zero { doubts.append(Outcome(session: session, sequence: sequence)) }
+    }
+  }
+
+  /// A request of which the client does not know what became.
+  func outcomeToAsk(_ random: inout SplitMix64) -> Outcome? {
+    guard !doubts.isEmpty else { return nil }
+    return doubts.remove(at: Int(random.below(UInt64(doubts.count))))
   }
 }

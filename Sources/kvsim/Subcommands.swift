@@ -1,6 +1,8 @@
 /// What `kvsim` can do; one line here for each.
 enum Subcommands {
-  static var all: [any Subcommand.Type] { [RunCommand.self, ExploreCommand.self] }
+  static var all: [any Subcommand.Type] {
+    [RunCommand.self, SwarmCommand.self, PlantCommand.self, ExploreCommand.self]
+  }
 
   static var usage: String {
     let width = all.map { $0.name.count }.max() ?? 0
