@@ -4,15 +4,17 @@ package import RoostStateMachine
 
 /// A mistake that a storm must find: in the core, in the state machine, in a replica, or in what surrounds it.
 package enum StormFlaw: Equatable, Sendable {
-  case raft(Flaw)
+  case raft(RoostRaft.Flaw)
   case replica(ReplicaFlaw)
+  case machine(RoostStateMachine.Flaw)
   case state(StateFlaw)
   case shell(ShellFlaw)
   case client(ClientFlaw)
 
   /// Every mistake, under a name of its own.
   package static var catalogue: [(name: String, flaw: StormFlaw)] {
-    Flaw.allCases.map { ("raft." + $0.rawValue, .raft($0)) }
+    RoostRaft.Flaw.allCases.map { ("raft." + $0.rawValue, .raft($0)) }
+      + RoostStateMachine.Flaw.allCases.map { ("machine.\($0)", .machine($0)) }
       + ReplicaFlaw.allCases.map { ("replica." + $0.rawValue, .replica($0)) }
       + StateFlaw.allCases.map { ("state." + $0.rawValue, .state($0)) }
       + ShellFlaw.allCases.map { ("shell." + $0.rawValue, .shell($0)) }
@@ -34,7 +36,16 @@ package enum StormFlaw: Equatable, Sendable {
   }
 
   /// An empty state, with the mistake if it is one of the state machine.
-  static func state(_ flaw: StormFlaw?) -> ReplicatedState { planted(flaw, in: ReplicatedState()) }
+  static func state(_ flaw: StormFlaw?) -> ReplicatedState {
+    #if PLANTED_BUGS
+    if case .machine(let flaw) = flaw {
+      var limits = StateLimits()
+      limits.flaw = flaw
+      return ReplicatedState(limits: limits)
+    }
+    #endif
+    return planted(flaw, in: ReplicatedState())
+  }
 
   /// A state with the mistake, if it is one of the state machine.
   static func planted(_ flaw: StormFlaw?, in state: ReplicatedState) -> ReplicatedState {

@@ -76,7 +76,7 @@ extension ReplicatedState {
     let isStored = sessions.withElement(slot) { session in
       session.replies.append(replyTo: sequence, to: &stored)
     }
-    if isStored { return tell(stored, into: &output) }
+    if isStored, !has(.outcomeForgotten) { return tell(stored, into: &output) }
     let barred = Reply.failure(Failure(.barred)).encoded()
     _ = updateReplies(of: slot) { $0.store(barred.span, for: sequence) }
     output.reply(.outcome(.barred))
