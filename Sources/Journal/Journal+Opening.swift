@@ -137,25 +137,32 @@ extension Journal {
   private func settle(_ recovery: Recovery, names: [String]) throws(DiskError) {
     for name in names where FileName.isNew(name) { try disk.perform(.remove(name)) }
     for name in recovery.unneeded { try disk.perform(.remove(name)) }
-    var clean = recovery.unused
-    let usable = clean.last.flatMap { file in
-      file.number == recovery.segments.last?.number
-        && file.byteCount == settings.segmentByteCount ? file : nil
-    }
-    if usable != nil { clean.removeLast() }
-    for file in clean { try disk.perform(.remove(file.name)) }
-    let removed = Set(clean.map(\.number))
-    let newest = recovery.segments.last { !removed.contains($0.number) }?.number ?? 0
+    let spareFile = try keepOneSpare(of: recovery)
+    let number = spareFile?.number ?? recovery.newestUsed + 1
     if recovery.cut != nil || active.byteCount != settings.segmentByteCount {
-      try begin(usable?.number ?? newest + 1, isReady: usable != nil, after: recovery)
-    } else if let usable {
-      spare = usable.number == active.number + 1 ? .ready(usable.number) : .none
+      try begin(number, isReady: spareFile != nil, after: recovery)
+    } else if spareFile != nil {
+      spare = .ready(number)
     }
     try disk.perform(.syncDirectory)
     if let stored = recovery.snapshot, !recovery.continuesSnapshot, recovery.cut == nil {
       waiting.add(.record(.reset(after: stored.label.mark.position)))
     }
     startWrites()
+  }
+
+  /// Answers the segment that can be written to next, if it was prepared, and removes all other unused ones.
+  ///
+  /// One at a time, the last one first: a crash in between leaves no gap in the numbers.
+  private func keepOneSpare(of recovery: Recovery) throws(DiskError) -> SegmentFile? {
+    let unused = recovery.unused.filter { $0.number > recovery.newestUsed }
+    let next = unused.first {
+      $0.number == recovery.newestUsed + 1 && $0.byteCount == settings.segmentByteCount
+    }
+    for file in unused.reversed() where file.number != next?.number {
+      try disk.perform([.remove(file.name), .syncDirectory])
+    }
+    return next
   }
 
   /// Starts a segment that says where the log before it ends.

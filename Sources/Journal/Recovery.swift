@@ -90,6 +90,12 @@ struct Recovery {
     }
   }
 
+  /// The last segment in which anything was written.
+  var newestUsed: UInt64 {
+    let unused = Set(unused.map(\.number))
+    return segments.last { !unused.contains($0.number) }?.number ?? 0
+  }
+
   private var snapshotPlace: LogPosition { snapshot?.label.mark.position ?? .start }
 
   private mutating func findSnapshot() throws(JournalError) {
