@@ -284,6 +284,10 @@ extension Recovery {
     let start = isEnd ? max(end.offset, SegmentHeader.areaByteCount) : SegmentHeader.areaByteCount
     let written = image.writtenCells(from: start)
     if !isEnd, file.state == .unstarted, written.isEmpty { unused.append(file) }
+    // A header without its group: the rest of that write was lost.
+    if !isEnd, file.header != nil, !isVoid(LogOffset(segment: file.number, offset: 0)) {
+      evidence.hasContent = true
+    }
     for offset in written
     where !isVoid(LogOffset(segment: file.number, offset: offset)) {
       evidence.look(at: offset, in: image)

@@ -274,3 +274,30 @@ extension CrashLawTests {
     #expect(bench.recovered.findings.isEmpty)
   }
 }
+
+extension CrashLawTests {
+  @Test func aSegmentOfWhichOnlyTheHeaderLandedIsCut() throws {
+    let bench = try JournalBench()
+    for _ in 0..<8 {
+      bench.append([880])
+      bench.finish()
+    }
+    bench.append([1400])
+    var sector = 0
+    bench.disk.crash {
+      sector += 1
+      return sector == 1
+    }
+    try bench.reopen()
+    #expect(bench.opened == bench.state(after: 8))
+    bench.adopt()
+    for _ in 0..<12 {
+      bench.append([700], hardState: HardState(term: Term(2)))
+      bench.finish()
+    }
+    bench.disk.crash { false }
+    try bench.reopen()
+    #expect(bench.opened == bench.latest)
+    #expect(bench.recovered.findings.isEmpty)
+  }
+}
