@@ -1,4 +1,6 @@
+#if PLANTED_BUGS
 package import RoostRaft
+#endif
 
 /// Mistakes that can be planted into ``Replica``, to see that the tests would find them.
 ///
