@@ -28,7 +28,7 @@ public struct MemberReport: Sendable, Equatable {
 public struct MemberState: Sendable, Equatable {
   /// What a node is at the moment.
   public enum Role: String, Sendable {
-    case follower, candidate, leader, learner
+    case follower, candidate, leader, learner, outsider
   }
 
   /// The member's number.
@@ -62,6 +62,7 @@ public struct MemberState: Sendable, Equatable {
       case .candidate: .candidate
       case .leader: .leader
       case .learner: .learner
+      case .outsider: .outsider
       }
     term = status.term.rawValue
     leader = status.leader == .zero ? nil : status.leader.rawValue

@@ -129,7 +129,7 @@ extension ClientMachine {
       return finish(id, with: .answered(body), into: &effects)
     }
     switch failure.code {
-    case .notLeader, .shuttingDown, .busy, .leadershipLost, .noQuorum, .diverged:
+    case .notLeader, .shuttingDown, .busy, .leadershipLost, .noQuorum, .diverged, .notMember:
       retry(id, after: failure, from: index, now: now)
     case .oneShotExpired where !call.isUncertain:
       // The node's idea of the cluster's time was old. Nothing was executed under this name, so another may be taken.

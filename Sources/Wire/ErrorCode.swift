@@ -50,6 +50,13 @@ package enum ErrorCode: UInt16, Hashable, Sendable, CaseIterable {
   case wrongCluster = 108
   case versionMismatch = 109
   case busy = 110
+  case notMember = 111
+  case changeUnderWay = 112
+  case otherMembership = 113
+  case wouldLoseQuorum = 114
+  case memberInUse = 115
+  case unsoundMembership = 116
+  case noSuccessor = 117
 }
 
 extension ErrorCode {
@@ -118,6 +125,13 @@ extension ErrorCode {
     case .wrongCluster: "this node belongs to another cluster"
     case .versionMismatch: "this node does not speak that version of the protocol"
     case .busy: "this node has too much to do; try again later"
+    case .notMember: "this node is no member of the cluster, or not yet; ask another"
+    case .changeUnderWay: "another change of the members is under way; wait until it is done"
+    case .otherMembership: "the membership is not the one that the change was meant for"
+    case .wouldLoseQuorum: "too few of the members that would vote are alive"
+    case .memberInUse: "that id belongs to a member with another data directory; take a new id"
+    case .unsoundMembership: "the cluster would not be sound with those members"
+    case .noSuccessor: "no other member can take over now"
     }
   }
 }

@@ -5,10 +5,18 @@ package enum FrameKind: UInt8, Sendable {
   case request = 1
   /// A client's read; the body is a read level and a query.
   case query = 2
-  /// The answer to a request, a query or a status; the body is a reply.
+  /// The answer to any other frame of a client; the body is a reply, to a status a node status.
   case reply = 3
   /// Asks a node how it is; the body is empty.
   case status = 4
+  /// Begins a watch; the body is a `WatchRequest`.
+  case watch = 5
+  /// Ends a watch; the body is its number.
+  case cancelWatch = 6
+  /// What a node tells without being asked at that moment; the body is an `Event`.
+  case event = 7
+  /// An operator's request about the cluster itself; the body is an `AdminRequest`.
+  case admin = 8
 
   /// A message of the consensus protocol, between members.
   case consensus = 16
@@ -16,6 +24,8 @@ package enum FrameKind: UInt8, Sendable {
   case forward = 17
   /// The leader's answer to it.
   case forwardReply = 18
+  /// An operator's request that a member hands on to the leader; a forward reply answers it.
+  case forwardAdmin = 19
 }
 
 /// The first 20 bytes of every frame; the body follows.

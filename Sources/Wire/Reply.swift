@@ -30,6 +30,8 @@ package enum Reply: Hashable, Sendable {
   case released(depth: UInt32)
   /// Kind 11: what became of a request.
   case outcome(OutcomeReply)
+  /// Kind 12: a watch has begun; the first revision that it will be told of.
+  case watching(from: Revision)
   /// Kinds 32 and up: how things stand.
   case inspection(Inspection)
 }

@@ -22,7 +22,7 @@ extension Reply: WireCodable {
       self = .value(revision: revision, isPresent ? try KeyValue(decoding: &input) : nil)
     case 4: self = .page(try Page(decoding: &input))
     case 5: self = .transaction(try TransactionReply(decoding: &input, depth: depth - 1))
-    case 6...11: try self.init(otherKind: kind, decoding: &input, depth: depth)
+    case 6...12: try self.init(otherKind: kind, decoding: &input, depth: depth)
     case 32...: self = .inspection(try Inspection(kind: kind, decoding: &input))
     default: throw .invalid("reply kind")
     }
@@ -42,7 +42,8 @@ extension Reply: WireCodable {
       self = .renewed(lives)
     case 9: self = .lock(try LockState(decoding: &input))
     case 10: self = .released(depth: try input.read())
-    default: self = .outcome(try OutcomeReply(decoding: &input, depth: depth - 1))
+    case 11: self = .outcome(try OutcomeReply(decoding: &input, depth: depth - 1))
+    default: self = .watching(from: try Revision(decoding: &input))
     }
   }
 
@@ -70,6 +71,7 @@ extension Reply: WireCodable {
     case .lock(let state): state.encode(into: &output)
     case .released(let depth): output.append(littleEndian: depth)
     case .outcome(let outcome): outcome.encode(into: &output)
+    case .watching(let start): start.encode(into: &output)
     case .inspection(let inspection): inspection.encodeBody(into: &output)
     }
   }
@@ -88,6 +90,7 @@ extension Reply: WireCodable {
     case .lock: 9
     case .released: 10
     case .outcome: 11
+    case .watching: 12
     case .inspection(let inspection): inspection.kind
     }
   }

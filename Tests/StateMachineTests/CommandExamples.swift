@@ -143,6 +143,7 @@ enum CommandExamples {
     ("released", .released(depth: 0)),
     ("outcome executed", .outcome(.executed(.done))),
     ("outcome barred", .outcome(.barred)),
+    ("watching", .watching(from: Revision(8))),
     ("status", .inspection(.status(StateStatus()))),
     (
       "session list",

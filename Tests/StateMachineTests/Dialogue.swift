@@ -323,6 +323,7 @@ final class Dialogue {
     case .released(let depth): return "released, held \(depth) more times"
     case .outcome(.executed(let reply)): return "executed: \(show(reply))"
     case .outcome(let outcome): return "\(outcome)"
+    case .watching(let start): return "watches from revision \(start)"
     case .inspection(let inspection): return show(inspection)
     }
   }

@@ -103,7 +103,24 @@ import Testing
       MemberSummary(id: NodeID(1), isVoter: true, address: "127.0.0.1:1", matched: LogIndex(9)),
       MemberSummary(id: NodeID(2), isVoter: false, address: "", matched: .zero),
     ]
+    status.members[1].goal = .voter
+    status.members[1].incarnation = 77
+    status[.incarnation] = 5
+    status[.slow] = 1
     Laws.roundTrip(status)
     Laws.everyBitCounts(status)
+  }
+
+  @Test func sectionsAndFieldsOfLaterVersionsAreSkipped() throws {
+    var status = NodeStatus()
+    status.fields[60_000] = 1
+    var bytes = status.encoded()
+    let sections = bytes.count - 1 - (5 + 10) - 5
+    #expect(bytes[sections] == 2)
+    bytes[sections] = 3
+    bytes += [200, 3, 0, 0, 0, 1, 2, 3]
+    #expect(try NodeStatus(decodingAll: bytes) == status)
+    bytes.removeLast()
+    #expect(throws: WireError.self) { try NodeStatus(decodingAll: bytes) }
   }
 }

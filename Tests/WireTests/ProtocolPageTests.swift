@@ -54,7 +54,61 @@ import Testing
     return body
   }
 
+  private static let watch = WatchRequest(
+    watch: 1,
+    range: KeyRange(from: [97], to: [98]),
+    start: Revision(8)
+  )
+
+  private static let watchEvent = Event.watch(
+    WatchEvent(
+      watch: 1,
+      revision: Revision(9),
+      changes: [
+        WatchEvent.Change(
+          isRemoval: false,
+          entry: KeyValue(
+            key: [97],
+            value: [120],
+            revisions: (Revision(9), Revision(9)),
+            version: 1
+          )
+        )
+      ]
+    )
+  )
+
+  private static let replacement = AdminRequest.change(
+    MembershipChange([
+      MemberWish(NodeID(1), .gone),
+      MemberWish(
+        NodeID(4),
+        .voter,
+        incarnation: 0x0807_0605_0403_0201,
+        address: Array("127.0.0.1:7404".utf8)
+      ),
+    ])
+  )
+
+  private static var pushed: [String: [UInt8]] {
+    let session: UInt64 = 0x0200_0002
+    let granted = Event.lockResolved(SequenceNumber(9), .lock(.granted(token: 41)))
+    return [
+      "watch request": frame(.watch, 5, watch.encoded()),
+      "watch reply": frame(.reply, 5, Reply.watching(from: Revision(8)).encoded()),
+      "watch event frame": frame(.event, 0, watchEvent.encoded()),
+      "cancel watch": frame(.cancelWatch, 8, [1, 0, 0, 0, 0, 0, 0, 0]),
+      "lock event frame": frame(.event, session, granted.encoded()),
+      "admin change": frame(.admin, 6, replacement.encoded()),
+      "admin transfer": frame(.admin, 7, AdminRequest.transferLeadership(NodeID(2)).encoded()),
+    ]
+  }
+
   private static var examples: [String: [UInt8]] {
+    answered.merging(pushed) { first, _ in first }
+  }
+
+  private static var answered: [String: [UInt8]] {
     [
       "client hello": Hello(role: .client, cluster: .zero).encoded(),
       "hello reply": helloReply.encoded(),
