@@ -95,7 +95,7 @@ let package = Package(
     program("kvd", "Node"),
     program("kvctl", "Client", "Node"),
     program("kvsim", "Raft", "Simulation"),
-    program("kvbench", "Journal", "Node", "Platform", "Raft", "StateMachine", "Wire"),
+    program("kvbench", "ClientCore", "Journal", "Node", "Platform", "Raft", "StateMachine", "Wire"),
 
     // Tests: one folder a module, and those that hold the whole.
     .testTarget(

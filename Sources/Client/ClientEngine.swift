@@ -14,6 +14,8 @@ actor ClientEngine: LoopDriver {
   private var machine: ClientMachine
   private var links: [LinkID: Link] = [:]
   private var waiting: [CallID: CheckedContinuation<CallResult, Never>] = [:]
+  /// What the machine has asked for in this turn; performed at its end, so that a turn makes one write a connection.
+  private var effects = ClientEffects()
   private var scratch = [UInt8](repeating: 0, count: 1 << 16)
   private let addresses: [SocketAddress]
   private var isClosed = false
@@ -48,10 +50,8 @@ actor ClientEngine: LoopDriver {
         return continuation.resume(returning: .failed(.closed))
       }
       let now = Self.now
-      var effects = ClientEffects()
       let id = machine.call(kind, deadline: now.advanced(by: timeout), now: now, into: &effects)
       waiting[id] = continuation
-      perform(&effects)
     }
   }
 
@@ -59,9 +59,8 @@ actor ClientEngine: LoopDriver {
   func close() {
     guard !isClosed else { return }
     isClosed = true
-    var effects = ClientEffects()
-    machine.close(into: &effects)
-    perform(&effects)
+    machine.close(now: Self.now, into: &effects)
+    perform()
     loop.stop()
   }
 
@@ -74,34 +73,33 @@ actor ClientEngine: LoopDriver {
   private static var now: Instant { Instant(nanoseconds: Machine.monotonicNanoseconds()) }
 
   private func takeTurn(_ ready: [Readiness]) -> UInt64? {
-    var effects = ClientEffects()
-    for place in ready { handle(place, into: &effects) }
+    for place in ready { handle(place) }
     let now = Self.now
     if now >= machine.nextDeadline { machine.tick(now: now, into: &effects) }
-    perform(&effects)
+    perform()
     return machine.nextDeadline.nanoseconds
   }
 
-  private func handle(_ place: Readiness, into effects: inout ClientEffects) {
+  private func handle(_ place: Readiness) {
     let id = LinkID(place.token)
     guard let link = links[id] else { return }
     if link.isConnecting {
       if let error = link.stream.connectionError(to: link.address) {
-        return lose(id, because: error.reason.lowercasedFirst, into: &effects)
+        return lose(id, because: error.reason.lowercasedFirst)
       }
       links[id]?.isConnecting = false
       machine.didConnect(id, now: Self.now, into: &effects)
     } else {
-      if place.canWrite { flush(id, into: &effects) }
-      if place.canRead || place.isBroken { read(id, from: link.stream, into: &effects) }
+      if place.canWrite { flush(id) }
+      if place.canRead || place.isBroken { read(id, from: link.stream) }
     }
   }
 
-  private func read(_ id: LinkID, from stream: ByteStream, into effects: inout ClientEffects) {
+  private func read(_ id: LinkID, from stream: ByteStream) {
     do throws(SystemError) {
       switch try stream.receive(into: &scratch) {
       case .nothing: return
-      case .end: lose(id, because: "it closed the connection", into: &effects)
+      case .end: lose(id, because: "it closed the connection")
       case .bytes(let count):
         let bytes = scratch
         machine.didReceive(
@@ -112,34 +110,33 @@ actor ClientEngine: LoopDriver {
         )
       }
     } catch {
-      lose(id, because: error.reason.lowercasedFirst, into: &effects)
+      lose(id, because: error.reason.lowercasedFirst)
     }
   }
 
-  private func lose(_ id: LinkID, because reason: String, into effects: inout ClientEffects) {
+  private func lose(_ id: LinkID, because reason: String) {
     guard links.removeValue(forKey: id) != nil else { return }
     machine.didBreak(id, because: reason, now: Self.now, into: &effects)
   }
 
   /// Does what the machine asks, until it asks for nothing more.
-  private func perform(_ effects: inout ClientEffects) {
-    while true {
+  private func perform() {
+    while !effects.isEmpty {
       let asked = effects
       effects = ClientEffects()
       for close in asked.closes { links.removeValue(forKey: close) }
-      for connect in asked.connects { self.connect(connect.link, connect.endpoint, &effects) }
+      for connect in asked.connects { self.connect(connect.link, connect.endpoint) }
       for send in asked.sends {
         links[send.link]?.stream.append { $0 += send.bytes }
-        flush(send.link, into: &effects)
+        flush(send.link)
       }
       for answer in asked.results {
         waiting.removeValue(forKey: answer.call)?.resume(returning: answer.result)
       }
-      if effects == ClientEffects() { return }
     }
   }
 
-  private func connect(_ id: LinkID, _ endpoint: Int, _ effects: inout ClientEffects) {
+  private func connect(_ id: LinkID, _ endpoint: Int) {
     let address = addresses[endpoint]
     do throws(SystemError) {
       let socket = try Socket.connecting(to: address)
@@ -155,12 +152,12 @@ actor ClientEngine: LoopDriver {
     }
   }
 
-  private func flush(_ id: LinkID, into effects: inout ClientEffects) {
+  private func flush(_ id: LinkID) {
     guard let link = links[id], !link.isConnecting else { return }
     do throws(SystemError) {
       try link.stream.flush(on: loop, readingUpTo: .max)
     } catch {
-      lose(id, because: error.reason.lowercasedFirst, into: &effects)
+      lose(id, because: error.reason.lowercasedFirst)
     }
   }
 }

@@ -16,6 +16,8 @@ public enum ClientError: Error, Sendable, Equatable {
   case timedOut(Attempt)
   /// The cluster ended this client's session before it answered.
   case sessionEnded(Attempt)
+  /// The task that waited was cancelled.
+  case cancelled(Attempt)
   /// The client was closed.
   case closed(Attempt)
   /// The cluster answered no.
@@ -71,6 +73,7 @@ extension ClientError {
     case .noQuorum: self = .noQuorum(attempt)
     case .timedOut: self = .timedOut(attempt)
     case .sessionEnded: self = .sessionEnded(attempt)
+    case .cancelled: self = .cancelled(attempt)
     case .closed: self = .closed(attempt)
     }
   }
@@ -79,7 +82,7 @@ extension ClientError {
   public var mayHaveHappened: Bool {
     switch self {
     case .unreachable(let attempt), .noQuorum(let attempt), .timedOut(let attempt),
-      .sessionEnded(let attempt), .closed(let attempt):
+      .sessionEnded(let attempt), .cancelled(let attempt), .closed(let attempt):
       attempt.mayHaveHappened
     case .refused(let refusal): refusal.mayHaveHappened
     case .badEndpoint, .invalid, .system: false
@@ -98,6 +101,7 @@ extension ClientError: CustomStringConvertible {
     case .noQuorum: "no leader: the servers that answer can't reach a majority of the cluster"
     case .timedOut: "no answer in time"
     case .sessionEnded: "the cluster ended this client's session"
+    case .cancelled: "the call was cancelled"
     case .closed: "the client was closed"
     case .refused(let refusal): refusal.description
     case .unexpectedReply:

@@ -1,10 +1,10 @@
-internal import RoostWire
+package import RoostWire
 
 /// The session under which a client's requests are numbered.
 enum ClientSession: Sendable {
   case none
   /// Asked for by an internal call.
-  case opening(CallID)
+  case opening
   case open(OpenClientSession)
 }
 
@@ -12,41 +12,37 @@ enum ClientSession: Sendable {
 struct OpenClientSession: Sendable {
   let id: SessionID
   let ttl: Duration
-  var nextSequence: UInt64 = 1
-  /// Numbers whose replies have not come, ascending.
-  var unanswered: [SequenceNumber] = []
+  var window: SequenceWindow
   var renewAt: Instant
+  /// Until when the session surely lives, by this client's clock.
+  var surelyUntil: Instant
   var renewal: CallID?
-
-  var firstIncomplete: SequenceNumber { unanswered.first ?? SequenceNumber(nextSequence) }
 }
 
 /// The session's life: opened with the first command, kept alive while it is in use, never replaced under a request.
 extension ClientMachine {
-  /// The most requests of one session that may be unanswered; the rest wait here.
-  static let window = 512
+  /// Whether a session is open.
+  package var openSession: SessionID? {
+    if case .open(let open) = session { open.id } else { nil }
+  }
 
-  mutating func advanceSession(now: Instant) {
+  mutating func advanceSession(now: Instant, into effects: inout ClientEffects) {
     guard case .session(let ttl) = settings.identity else { return }
-    let patience = now.advanced(by: ttl)
     switch session {
     case .opening: return
     case .none:
-      guard order.contains(where: { calls[$0]?.isCommand == true }) else { return }
+      guard !held.isEmpty else { return }
+      session = .opening
       let open = OpenSession(ttl: ttl.wholeNanoseconds / 1_000_000, label: settings.label)
-      session = .opening(addOwn(.openSession(open), deadline: patience, now: now))
+      let patience = now.advanced(by: ttl)
+      _ = add(.command(.openSession(open)), for: .openSession, deadline: patience, now: now)
     case .open(var open):
       guard now >= open.renewAt, open.renewal == nil else { return }
-      open.renewal = addOwn(.keepAlive, deadline: patience, now: now)
+      // One that gets no answer for long makes way for another, which would prove more.
+      let patience = now.advanced(by: max(ttl / 3, .milliseconds(100)))
+      open.renewal = add(.command(.keepAlive), for: .renewal, deadline: patience, now: now)
       session = .open(open)
     }
-  }
-
-  /// A call of the session's own, which may outlive it.
-  private mutating func addOwn(_ command: Command, deadline: Instant, now: Instant) -> CallID {
-    let id = add(.command(command), deadline: deadline, now: now)
-    calls[id]?.isOwn = true
-    return id
   }
 
   /// When the session is due to be renewed.
@@ -55,81 +51,128 @@ extension ClientMachine {
     return open.renewAt
   }
 
-  mutating func sessionIdentity(for id: CallID, _ command: Command) -> RequestIdentity? {
-    guard case .open(var open) = session else { return nil }
-    if case .keepAlive = command {
-      // May be repeated freely, so it takes no number.
-      return .session(open.id, .zero, firstIncomplete: open.firstIncomplete)
-    }
-    guard open.unanswered.count < Self.window else { return nil }
-    let sequence = SequenceNumber(open.nextSequence)
-    open.nextSequence += 1
-    open.unanswered.append(sequence)
-    session = .open(open)
-    calls[id]?.place = (open.id, sequence)
-    return .session(open.id, sequence, firstIncomplete: open.firstIncomplete)
-  }
-
-  /// Takes in the answer to a call as far as it concerns the session; true if the call was the session's own.
-  mutating func completeSession(_ id: CallID, _ body: [UInt8], now: Instant) -> Bool {
-    switch session {
-    case .opening(id):
-      guard case .session(let ttl) = settings.identity else { return false }
-      guard case .sessionOpened(let opened) = try? Reply(decodingAll: body) else { return false }
-      session = .open(
-        OpenClientSession(id: opened.session, ttl: ttl, renewAt: now.advanced(by: ttl / 3))
-      )
-      return true
-    case .open(var open):
-      if open.renewal == id {
-        open.renewal = nil
-        open.renewAt = now.advanced(by: open.ttl / 3)
-        session = .open(open)
-        return true
-      }
-      acknowledge(id)
-      return false
-    case .none, .opening:
-      return false
-    }
-  }
-
-  /// The reply to a numbered request has come.
-  private mutating func acknowledge(_ id: CallID) {
-    guard case .open(var open) = session, let place = calls[id]?.place else { return }
-    guard place.session == open.id else { return }
-    open.unanswered.removeAll { $0 == place.sequence }
-    session = .open(open)
-  }
-
-  /// Takes in that a call failed as far as it concerns the session; true if the call was the session's own.
+  /// Until when something surely lives that was given that long when a request was executed, by the client's own clock.
   ///
-  /// A number whose request was given up stays unanswered for ever: to acknowledge it would be to claim that its reply
-  /// had come.
-  mutating func failSession(_ id: CallID, _ result: CallResult) -> Bool {
-    switch session {
-    case .opening(id):
-      session = .none
-      return true
-    case .open(var open) where open.renewal == id:
-      open.renewal = nil
-      session = .open(open)
-      return true
-    case .open:
-      if case .answered = result { acknowledge(id) }
-      return false
-    case .none, .opening:
+  /// The cluster's time may run one percent faster.
+  static func surely(_ ttl: Duration, from sent: Instant) -> Instant {
+    sent.advanced(by: ttl - ttl / 100)
+  }
+
+  // MARK: Numbers
+
+  /// Whether a call must have a number of the session before it can be sent.
+  func needsNumber(_ call: PendingCall) -> Bool {
+    guard case .session = settings.identity, call.isCommand, call.identity == nil else {
       return false
     }
+    return call.purpose != .openSession && call.purpose != .renewal
+  }
+
+  /// Gives a call a number, if the session has one.
+  mutating func takeNumber(for id: CallID) -> Bool {
+    guard case .open(var open) = session, open.window.hasRoom else { return false }
+    // Two owners of one window would copy it with every number.
+    session = .opening
+    let sequence = open.window.take()
+    let first = SequenceNumber(open.window.firstIncomplete)
+    calls[id]?.identity = .session(open.id, sequence, firstIncomplete: first)
+    session = .open(open)
+    return true
+  }
+
+  /// Lets a request that was refused for the replies that the session stores acknowledge what it can.
+  mutating func renumber(_ id: CallID) {
+    guard let request = calls[id]?.request else { return }
+    updateWindow(of: request.session) { $0.makeRoom() }
+    guard case .open(let open) = session, open.id == request.session else { return }
+    let first = min(SequenceNumber(open.window.firstIncomplete), request.sequence)
+    calls[id]?.identity = .session(open.id, request.sequence, firstIncomplete: first)
+  }
+
+  func isOpen(_ id: SessionID) -> Bool { openSession == id }
+
+  mutating func updateWindow(of id: SessionID, _ body: (inout SequenceWindow) -> Void) {
+    guard case .open(var open) = session, open.id == id else { return }
+    session = .opening
+    body(&open.window)
+    session = .open(open)
+  }
+
+  /// A numbered request is over: its reply has come, or it was given up.
+  mutating func settleNumber(of call: PendingCall, _ result: CallResult, now: Instant) {
+    guard let request = call.request else { return }
+    parkedCalls[request.sequence] = nil
+    if case .answered = result {
+      updateWindow(of: request.session) { $0.acknowledge(request.sequence) }
+      return
+    }
+    updateWindow(of: request.session) { $0.yield(request.sequence) }
+    if let acquire = call.acquire { settle(acquire, request, now: now) }
+  }
+
+  // MARK: Beginning and end
+
+  mutating func didOpenSession(
+    _ call: PendingCall,
+    _ result: CallResult,
+    now: Instant,
+    into effects: inout ClientEffects
+  ) {
+    session = .none
+    guard case .answered(let body) = result, case .session = settings.identity else { return }
+    guard case .sessionOpened(let opened) = try? Reply(decodingAll: body) else {
+      // The cluster takes no session now, which is the answer to whatever waited for one.
+      while let id = calls.first(of: held) {
+        finish(id, with: result, now: now, into: &effects)
+      }
+      return
+    }
+    let ttl = Duration.milliseconds(Int64(clamping: opened.ttl))
+    let sentAt = call.sentAt ?? now
+    session = .open(
+      OpenClientSession(
+        id: opened.session,
+        ttl: ttl,
+        window: SequenceWindow(from: nextSequence),
+        renewAt: sentAt.advanced(by: ttl / 3),
+        surelyUntil: Self.surely(ttl, from: sentAt)
+      )
+    )
+  }
+
+  mutating func didRenew(_ call: PendingCall, _ result: CallResult, now: Instant) {
+    guard case .open(var open) = session else { return }
+    open.renewal = nil
+    if case .answered = result {
+      let sentAt = call.sentAt ?? now
+      open.renewAt = sentAt.advanced(by: open.ttl / 3)
+      open.surelyUntil = max(open.surelyUntil, Self.surely(open.ttl, from: sentAt))
+    }
+    session = .open(open)
   }
 
   /// The cluster has ended the session.
   ///
   /// The next command opens another; no request is moved over to it.
-  mutating func sessionEnded(for call: PendingCall) {
+  mutating func sessionEnded(
+    for call: PendingCall,
+    now: Instant,
+    into effects: inout ClientEffects
+  ) {
+    guard case .session(let named, _, _) = call.identity, isOpen(named) else { return }
+    endSession(now: now, into: &effects)
+  }
+
+  mutating func endSession(now: Instant, into effects: inout ClientEffects) {
     guard case .open(let open) = session else { return }
-    // A late answer that names an earlier session says nothing about this one.
-    if let place = call.place, place.session != open.id { return }
+    nextSequence = open.window.next
     session = .none
+    if let renewal = open.renewal {
+      move(renewal, to: .none)
+      calls.remove(renewal)
+    }
+    while let id = calls.first(of: parked) {
+      finish(id, .sessionEnded, now: now, into: &effects)
+    }
   }
 }

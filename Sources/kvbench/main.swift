@@ -8,6 +8,7 @@ switch words.first {
 case "state":
   let keys = words.dropFirst().first.flatMap { Int($0) } ?? 1_000_000
   StateBenchmark(keys: keys, parts: Array(words.dropFirst(2))).run()
+case "client": ClientBenchmark.run()
 case "journal": try JournalBenchmark(in: words.dropFirst().first ?? ".").run()
 case "restart": try RestartBenchmark(in: words.dropFirst().first ?? ".").run()
 default:
@@ -15,6 +16,7 @@ default:
     """
     usage: kvbench state [KEYS [PART ...]]   the state machine: get, put, lock, lease, watch, copy,
                                              snapshot
+           kvbench client                    the client machine, against a peer that answers everything
            kvbench journal [DIRECTORY]       the log, beside a bare loop of write and fdatasync
            kvbench restart [DIRECTORY]       opening a log of a million entries
     """

@@ -246,4 +246,46 @@ struct Conversation {
     }
     #expect(expiry.rawValue > time && expiry.rawValue < time + 60_000_000_000)
   }
+
+  @Test func thousandsOfCallsKeepTheirOrderWhenALinkBreaks() throws {
+    var world = Conversation()
+    var ids = (0..<3000).map { world.put("\($0)") }
+    let first = try world.accept()
+    #expect(try world.takeFrames().map(\.correlation) == ids.map(\.rawValue))
+    for id in ids[..<1000] { world.answer(id, Self.written, on: first) }
+    world.machine.didBreak(first, because: "reset", now: world.now, into: &world.effects)
+    ids.append(world.put("later"))
+    _ = try world.accept()
+    #expect(try world.takeFrames().map(\.correlation) == ids[1000...].map(\.rawValue))
+    #expect(world.effects.results.map(\.call) == Array(ids[..<1000]))
+  }
+
+  @Test func theFramesOfATurnAreOneWrite() throws {
+    var world = Conversation()
+    _ = world.put()
+    _ = try world.accept()
+    _ = try world.takeFrames()
+    for _ in 0..<100 { _ = world.put() }
+    #expect(world.effects.sends.count == 1)
+    #expect(try world.takeFrames().count == 100)
+  }
+
+  @Test func deadlinesEndTheirCallsAndNoOthers() throws {
+    var world = Conversation()
+    let link: LinkID
+    let long = world.call(.query(.linearizable, .status), within: .seconds(60))
+    link = try world.accept()
+    let many = (1...300).map { number in
+      world.call(
+        .query(.linearizable, .status),
+        within: .milliseconds(10 + Int64(number * 7 % 300))
+      )
+    }
+    for id in many where id.rawValue % 3 == 0 { world.answer(id, .done, on: link) }
+    world.wait(.milliseconds(400))
+    for id in many {
+      #expect(id.rawValue % 3 == 0 || world.failure(of: id)?.reason == .timedOut)
+    }
+    #expect(world.effects.results.count == 300 && world.result(of: long) == nil)
+  }
 }

@@ -28,8 +28,8 @@ import Testing
     "kvctl": ["RoostClient", "RoostNode", "RoostPlatform", "RoostWire"],
     "kvsim": ["Glibc", "RoostRaft", "RoostSimulation"],
     "kvbench": [
-      "Glibc", "RoostJournal", "RoostNode", "RoostPlatform", "RoostRaft", "RoostStateMachine",
-      "RoostWire",
+      "Glibc", "RoostClientCore", "RoostJournal", "RoostNode", "RoostPlatform", "RoostRaft",
+      "RoostStateMachine", "RoostWire",
     ],
   ]
 
