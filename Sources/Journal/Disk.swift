@@ -6,15 +6,12 @@
 /// them, in order, up to the first that fails. Nothing orders one number against another.
 ///
 /// A disk belongs to one thread, and to one process: whoever makes one takes the directory's lock.
-package protocol Disk: AnyObject {
+package protocol Disk: ReadableFiles, AnyObject {
   /// The names of all files, sorted.
   func list() throws(DiskError) -> [String]
 
   /// The length of a file.
   func byteCount(of name: String) throws(DiskError) -> Int
-
-  /// The bytes of a file from `offset` on: `byteCount` of them, or fewer where the file ends.
-  func read(_ name: String, at offset: Int, byteCount: Int) throws(DiskError) -> [UInt8]
 
   /// Says that all of a file will be read soon.
   func expectRead(of name: String)
@@ -44,10 +41,18 @@ extension Disk {
   }
 }
 
+/// Files whose bytes can be read.
+package protocol ReadableFiles {
+  /// The bytes of a file from `offset` on: `byteCount` of them, or fewer where the file ends.
+  func read(_ name: String, at offset: Int, byteCount: Int) throws(DiskError) -> [UInt8]
+}
+
 /// Operations that are made one after the other, on the thread that performs them.
 package protocol DiskWork: Sendable {
   /// The next operation, or nil after the last.
-  mutating func next() -> DiskOperation?
+  ///
+  /// It may depend on what stands in the files, as the operations before it have left them.
+  mutating func next(reading files: any ReadableFiles) -> DiskOperation?
 }
 
 /// Operations that are known beforehand.
@@ -56,7 +61,9 @@ package struct OperationList: DiskWork {
 
   package init(_ operations: [DiskOperation]) { self.operations = operations[...] }
 
-  package mutating func next() -> DiskOperation? { operations.popFirst() }
+  package mutating func next(reading files: any ReadableFiles) -> DiskOperation? {
+    operations.popFirst()
+  }
 }
 
 /// One change of a directory.

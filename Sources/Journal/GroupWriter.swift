@@ -32,6 +32,16 @@ struct GroupWriter {
       guard case .record(let record) = items[index] else { continue }
       put(record)
     }
+    seal(header)
+  }
+
+  /// Fills in a group whose records are encoded already.
+  mutating func write(_ header: GroupHeader, records: borrowing Span<UInt8>) {
+    put(records)
+    seal(header)
+  }
+
+  private func seal(_ header: GroupHeader) {
     buffer.clear(from: position)
     let copy = header.encoded()
     buffer.put(copy.span, at: start + Cell.contentOffset)

@@ -117,12 +117,15 @@ extension Journal {
       terms: terms,
       active: ActiveSegment(
         number: recovery.end.segment,
-        byteCount: header?.segmentByteCount ?? 0,
+        // Nothing is added to a packed segment.
+        byteCount: header.flatMap { $0.packed == nil ? $0.segmentByteCount : nil } ?? 0,
         offset: recovery.end.offset,
         unit: header?.unit ?? 4096,
-        needsHeader: false
+        needsHeader: false,
+        recordByteCount: recovery.recordByteCounts[recovery.end.segment, default: 0]
       ),
       segments: segments,
+      packable: recovery.packable,
       nextGroup: max(1, recovery.expected),
       snapshot: recovery.snapshot,
       snapshotFiles: recovery.snapshotFiles

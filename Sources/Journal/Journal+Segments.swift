@@ -7,6 +7,8 @@ struct BackgroundJobs {
   enum Purpose: Equatable {
     /// Making the spare segment of this number.
     case spare(UInt64)
+    /// Packing the segment of this number.
+    case packing(UInt64)
     /// Writing the snapshot of our own state after this entry.
     case save(LogIndex)
     /// Writing some bytes of the snapshot of this index from another node.
@@ -79,6 +81,7 @@ extension Journal {
       case .noSpace: spare = .refused
       default: failure = failure ?? completion.error
       }
+    case .packing(let number): didPack(number, completion)
     case .save(let index):
       didSave(index, completion, into: &report)
     case .receive(let index):
@@ -88,5 +91,50 @@ extension Journal {
     case .other, nil:
       failure = failure ?? completion.error
     }
+  }
+}
+
+// MARK: Full segments
+
+extension Journal {
+  /// A full segment that is mostly padding.
+  struct Packable: Equatable {
+    let number: UInt64
+    let lastGroup: UInt64
+  }
+
+  /// Whether a segment with so many bytes of records is worth being written again.
+  static func isSparse(_ recordByteCount: Int, in byteCount: Int) -> Bool {
+    recordByteCount < byteCount / 2
+  }
+
+  /// Starts packing the oldest sparse segment, if it is sure to stay what it is.
+  ///
+  /// The first group after it is durable too, so that the log never ends in a packed segment.
+  func packNext() {
+    while packing == nil, let next = packable.first, durableThrough > next.lastGroup {
+      packable.removeFirst()
+      guard segments.contains(where: { $0.number == next.number }) else { continue }
+      packing = next.number
+      let work = SegmentPacking(
+        next.number,
+        through: next.lastGroup,
+        of: identity,
+        settings: settings
+      )
+      disk.submit(work, number: background.start(.packing(next.number)))
+    }
+  }
+
+  /// What could not be packed stays as it was; only a disk that fails in earnest ends the journal.
+  func didPack(_ number: UInt64, _ completion: DiskCompletion) {
+    packing = nil
+    if !segments.contains(where: { $0.number == number }) { stock.append(number) }
+    guard let error = completion.error else { return }
+    guard error.reason == .noSpace || error.reason == .mismatch else {
+      failure = failure ?? error
+      return
+    }
+    discard(FileName.segment(number))
   }
 }

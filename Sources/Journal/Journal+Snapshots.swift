@@ -96,7 +96,8 @@ extension Journal {
     discard(name)
   }
 
-  private func discard(_ name: String) {
+  /// Removes what is left of a file that could not be made.
+  func discard(_ name: String) {
     let operations: [DiskOperation] = [.remove(FileName.new(name)), .syncDirectory]
     disk.submit(OperationList(operations), number: background.start(.other))
   }
@@ -123,7 +124,8 @@ extension Journal {
   /// Stops using the segments that end before an entry that a snapshot holds.
   private func retireSegments(through index: LogIndex) {
     let start = segments.lastIndex { $0.after <= index } ?? 0
-    stock += segments[..<start].map(\.number)
+    // One that is being packed is in use until that is done.
+    stock += segments[..<start].map(\.number).filter { $0 != packing }
     segments.removeFirst(start)
   }
 }

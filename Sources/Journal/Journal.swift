@@ -33,6 +33,9 @@ package final class Journal {
   var spare: Spare = .none
   /// The segments that exist, from the oldest to the active one.
   var segments: [SegmentStart]
+  /// Full segments that are mostly padding, and the one that is being packed.
+  var packable: [Packable] = []
+  var packing: UInt64?
   /// Old segments that are kept to become new ones.
   var stock: [UInt64] = []
   var snapshots = Snapshots()
@@ -40,7 +43,7 @@ package final class Journal {
   private var inFlight: [Group] = []
   private var buffers: [DiskBuffer] = []
   private var nextGroup: UInt64
-  private var durableThrough: UInt64
+  var durableThrough: UInt64
   var background = BackgroundJobs()
   /// Told to be durable by a planted mistake.
   private var acknowledgedEarly: UInt64?
@@ -55,6 +58,8 @@ package final class Journal {
     var unit: Int
     /// Whether the header has still to be written, with the first group.
     var needsHeader: Bool
+    /// The bytes of records in it.
+    var recordByteCount = 0
 
     var room: Int { byteCount - offset }
   }
@@ -92,6 +97,7 @@ package final class Journal {
     terms = start.terms
     active = start.active
     segments = start.segments
+    packable = start.packable
     snapshots.newest = start.snapshot
     snapshots.files = start.snapshotFiles
     nextGroup = start.nextGroup
@@ -105,6 +111,7 @@ package final class Journal {
     var terms: LogTerms
     var active: ActiveSegment
     var segments: [SegmentStart]
+    var packable: [Packable]
     var nextGroup: UInt64
     var snapshot: StoredSnapshot?
     var snapshotFiles: Set<LogIndex>
@@ -206,7 +213,10 @@ extension Journal {
       write(batch, segmentStanding: before)
       waiting.remove(batch)
     }
-    if failure == nil { prepareSpare() }
+    if failure == nil {
+      prepareSpare()
+      packNext()
+    }
   }
 
   /// Makes sure that the first waiting record fits into the active segment.
@@ -214,6 +224,9 @@ extension Journal {
     if waiting.firstByteCount <= GroupHeader.recordCapacity(of: active.room) { return true }
     guard case .ready(let number) = spare else { return false }
     spare = .none
+    if Self.isSparse(active.recordByteCount, in: active.byteCount) {
+      packable.append(Packable(number: active.number, lastGroup: nextGroup - 1))
+    }
     segments.append(SegmentStart(number: number, after: standing.last.index))
     active = ActiveSegment(
       number: number,
@@ -257,6 +270,7 @@ extension Journal {
     let offset = active.offset - area
     nextGroup += 1
     active.offset += byteCount
+    active.recordByteCount += batch.byteCount
     active.needsHeader = false
     disk.write(buffer, to: file, at: offset, number: number)
   }

@@ -16,6 +16,8 @@ package enum JournalFlaw: String, CaseIterable, Sendable {
   case forgetCut
   /// Snapshot and log before are removed when a new snapshot is begun.
   case removeBeforeSnapshot
+  /// A packed segment takes the place of the other one before it is durable.
+  case packWithoutProof
 }
 
 extension JournalSettings {

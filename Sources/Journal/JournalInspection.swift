@@ -76,7 +76,8 @@ package struct JournalInspection {
     guard let header = file.header else {
       return line("\(file.name): \(file.state == .unstarted ? "not started" : "header damaged")")
     }
-    line("\(file.name): first group \(header.firstGroup), \(header.standing)")
+    let packed = header.packed.map { ", packed through \($0.lastGroup)" } ?? ""
+    line("\(file.name): first group \(header.firstGroup)\(packed), \(header.standing)")
     if let void = header.void {
       line("  void: from \(FileName.segment(void.segment)) byte \(void.offset) up to here")
     }
@@ -105,7 +106,8 @@ package struct JournalInspection {
       \(group.recordByteCount) bytes, durable through \(group.durableThrough), \(group.standing)
       """
     )
-    switch image.group(group.number, at: offset) {
+    let first = image.lastGroup == nil ? group.number : group.durableThrough + 1
+    switch image.group(first, at: offset) {
     case .incomplete(let missing): line("    nothing was written at byte \(missing)")
     case .damaged(let damage): line("    \(damage)")
     case .complete(_, let bytes, _):

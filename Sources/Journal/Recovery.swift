@@ -43,6 +43,8 @@ struct Recovery {
   private(set) var unneeded: [String] = []
   /// The segments behind the end in which nothing was ever written.
   private(set) var unused: [SegmentFile] = []
+  /// The bytes of records in each segment that was followed.
+  private(set) var recordByteCounts: [UInt64: Int] = [:]
   private var image: SegmentImage?
 
   enum Cut: Equatable {
@@ -94,6 +96,19 @@ struct Recovery {
   var newestUsed: UInt64 {
     let unused = Set(unused.map(\.number))
     return segments.last { !unused.contains($0.number) }?.number ?? 0
+  }
+
+  /// The full segments that can be packed, oldest first, and the last group of each.
+  ///
+  /// One in which the log was cut is none of them: packing would move the place that the cut names.
+  var packable: [Journal.Packable] {
+    zip(segments, segments.dropFirst()).compactMap { file, next in
+      guard next.number <= end.segment, let header = file.header, let after = next.header,
+        header.packed == nil, !isCut(file.number),
+        Journal.isSparse(recordByteCounts[file.number, default: 0], in: header.segmentByteCount)
+      else { return nil }
+      return Journal.Packable(number: file.number, lastGroup: after.firstGroup - 1)
+    }
   }
 
   private var snapshotPlace: LogPosition { snapshot?.label.mark.position ?? .start }
@@ -163,8 +178,9 @@ extension Recovery {
       switch image?.group(expected, at: end.offset) {
       case .complete(let header, let records, let groupEnd)?:
         try apply(records, of: header)
+        recordByteCounts[end.segment, default: 0] += header.recordByteCount
         end = LogOffset(segment: end.segment, offset: aligned(groupEnd))
-        expected += 1
+        expected = header.number + 1
       case .damaged(let damage)?:
         return damage
       case .incomplete?, nil:
@@ -295,20 +311,30 @@ extension Recovery {
     checkLength(of: file, image, into: &evidence)
   }
 
-  /// A segment has its whole length before it has its name, and all that follow have the same.
+  /// A segment has its whole length before it has its name, and all that follow have the same, until they
+  /// are packed and say so.
   private func checkLength(
     of file: SegmentFile,
     _ image: SegmentImage,
     into evidence: inout Evidence
   ) {
-    let newest = segments.last { $0.number <= file.number && $0.header != nil }
-    guard let expected = newest?.header?.segmentByteCount, file.byteCount != expected,
+    let newest = segments.last { $0.number <= file.number && $0.header != nil }?.header
+    guard let newest else { return }
+    let expected = newest.number == file.number ? newest.segmentByteCount : newest.unpackedByteCount
+    guard file.byteCount != expected,
       !isVoid(LogOffset(segment: file.number, offset: file.byteCount))
     else { return }
     evidence.add(
       image.damage(file.byteCount, "the file has not its length of \(expected) bytes"),
       at: LogOffset(segment: file.number, offset: expected)
     )
+  }
+
+  /// Whether a cut lies in a segment, or before it and it is void.
+  private func isCut(_ number: UInt64) -> Bool {
+    cutters.contains { header in
+      header.void.map { $0.segment <= number && number < header.number } ?? false
+    }
   }
 
   private func isVoid(_ place: LogOffset) -> Bool {

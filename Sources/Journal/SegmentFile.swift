@@ -93,7 +93,8 @@ extension SegmentFile {
         number: number,
         file: name,
         bytes: try disk.read(name, at: 0, byteCount: byteCount),
-        place: SegmentPlace(identity, segment: number)
+        place: SegmentPlace(identity, segment: number),
+        lastGroup: header?.packed?.lastGroup
       )
     } catch {
       throw .disk(error)

@@ -4,7 +4,7 @@ import RoostWire
 ///
 ///     offset  size  field
 ///     0       8     magic          "ROOSTLOG"
-///     8       4     version        1
+///     8       4     version        1, or 2 if it is packed
 ///     12      4     unit           groups start at multiples of it: 512, 1 024, 2 048 or 4 096
 ///     16      8     cluster
 ///     24      8     node
@@ -14,19 +14,25 @@ import RoostWire
 ///     56      56    standing       before the first group
 ///     112     8     void segment   0, or: what is written from there ...
 ///     120     8     void offset    ... up to this segment does not count
-///     128     380   reserved       0
+///     128     8     last group     the number of the last group, if it is packed; else 0
+///     136     8     byte count     of the file before it was packed, if it is; else 0
+///     144     364   reserved       0
 ///     508     4     checksum       CRC-32C of bytes 0..<508
 ///
 /// The same 512 bytes stand twice, at 0 and at 2 048. They are written together with the segment's first
 /// group, so a segment that is all zero was prepared and not yet used. Where the log before could not
 /// be continued (a torn or damaged end), the next segment's *void* says where it was cut; the old bytes
 /// stay as they are.
+///
+/// A *packed* segment holds what a segment held whose groups were small, in fewer and larger groups
+/// (``SegmentPacking``). It has its name only once all of it is on the disk.
 package struct SegmentHeader: Equatable, Sendable {
   static let byteCount = 512
   static let secondCopy = 2048
   /// Where the first group starts.
   static let areaByteCount = 4096
   static let version: UInt32 = 1
+  static let packedVersion: UInt32 = 2
   private static let magic: UInt64 = 0x474F_4C54_534F_4F52
 
   var unit: Int
@@ -36,6 +42,18 @@ package struct SegmentHeader: Equatable, Sendable {
   var firstGroup: UInt64
   var standing: Standing
   var void: LogOffset?
+  var packed: Packed?
+
+  /// What a packed segment says beyond others.
+  struct Packed: Equatable {
+    /// The number of the last group.
+    var lastGroup: UInt64
+    /// The length of the file before, which the segments behind it still have.
+    var unpackedByteCount: Int
+  }
+
+  /// The length that the next segment was made with.
+  var unpackedByteCount: Int { packed?.unpackedByteCount ?? segmentByteCount }
 }
 
 /// A position in the files of the log.
@@ -69,10 +87,11 @@ extension SegmentHeader {
       guard try input.read(UInt64.self) == Self.magic, try tail.read(UInt32.self) == checksum
       else { throw .checksum }
       let version = try input.read(UInt32.self)
-      if version != Self.version {
+      let isPacked = version == Self.packedVersion
+      if version != Self.version, !isPacked {
         throw .tooLarge(what: "version", byteCount: UInt64(version), limit: Int(Self.version))
       }
-      self = try Self(fields: &input)
+      self = try Self(fields: &input, isPacked: isPacked)
     } catch {
       if case .tooLarge(_, let version, _) = error {
         throw .newerFormat(UInt32(truncatingIfNeeded: version))
@@ -81,7 +100,7 @@ extension SegmentHeader {
     }
   }
 
-  private init(fields input: inout Span<UInt8>) throws(WireError) {
+  private init(fields input: inout Span<UInt8>, isPacked: Bool) throws(WireError) {
     unit = Int(try input.read(UInt32.self))
     let cluster = try ClusterID(decoding: &input)
     identity = JournalIdentity(cluster: cluster, node: try NodeID(decoding: &input))
@@ -91,11 +110,15 @@ extension SegmentHeader {
     standing = try Standing(decoding: &input)
     let voidSegment = try input.read(UInt64.self)
     let voidOffset = try input.read(UInt64.self)
+    let last = try input.read(UInt64.self)
+    let unpacked = try input.read(UInt64.self)
     guard JournalSettings.units.contains(unit), number > 0, firstGroup > 0,
       byteCount <= UInt64(JournalSettings.segmentLimit), voidSegment < number,
-      voidOffset <= UInt64(JournalSettings.segmentLimit)
+      voidOffset <= UInt64(JournalSettings.segmentLimit), !isPacked || last >= firstGroup,
+      unpacked <= UInt64(JournalSettings.segmentLimit)
     else { throw .invalid("segment header") }
     segmentByteCount = Int(byteCount)
+    packed = isPacked ? Packed(lastGroup: last, unpackedByteCount: Int(unpacked)) : nil
     void = voidSegment == 0 ? nil : LogOffset(segment: voidSegment, offset: Int(voidOffset))
   }
 
@@ -103,7 +126,7 @@ extension SegmentHeader {
   var areaBytes: [UInt8] {
     var copy: [UInt8] = []
     copy.append(littleEndian: Self.magic)
-    copy.append(littleEndian: Self.version)
+    copy.append(littleEndian: packed == nil ? Self.version : Self.packedVersion)
     copy.append(littleEndian: UInt32(unit))
     identity.cluster.encode(into: &copy)
     identity.node.encode(into: &copy)
@@ -113,6 +136,8 @@ extension SegmentHeader {
     standing.encode(into: &copy)
     copy.append(littleEndian: void?.segment ?? 0)
     copy.append(littleEndian: UInt64(void?.offset ?? 0))
+    copy.append(littleEndian: packed?.lastGroup ?? 0)
+    copy.append(littleEndian: UInt64(packed?.unpackedByteCount ?? 0))
     copy.append(contentsOf: [UInt8](repeating: 0, count: Self.byteCount - 4 - copy.count))
     copy.append(littleEndian: CRC32C(of: copy.span).value)
     let gap = [UInt8](repeating: 0, count: Self.secondCopy - Self.byteCount)

@@ -7,6 +7,13 @@ struct SegmentImage {
   let file: String
   let bytes: [UInt8]
   let place: SegmentPlace
+  /// Where in the file the bytes begin.
+  var start = 0
+  /// The last group, if the segment is packed.
+  var lastGroup: UInt64?
+
+  /// Where in the file the bytes end.
+  var end: Int { start + bytes.count }
 
   /// What stands where a group is expected.
   enum GroupScan {
@@ -18,21 +25,23 @@ struct SegmentImage {
 
   /// The state of the cell at a byte offset; beyond the end of the file nothing was ever written.
   func state(at offset: Int) -> Cell.State {
-    guard offset + Cell.byteCount <= bytes.count else { return .zero }
-    let cell = bytes.span.extracting(offset..<offset + Cell.byteCount)
+    guard offset >= start, offset + Cell.byteCount <= end else { return .zero }
+    let cell = bytes.span.extracting(offset - start..<offset - start + Cell.byteCount)
     return Cell.state(of: cell, at: offset / Cell.byteCount, in: place)
   }
 
   /// The group header in the content of a header or trailer cell.
   func header(at offset: Int) -> GroupHeader? {
-    let content = offset + Cell.contentOffset
-    guard content + GroupHeader.byteCount <= bytes.count else { return nil }
+    let content = offset - start + Cell.contentOffset
+    guard content >= 0, content + GroupHeader.byteCount <= bytes.count else { return nil }
     var input = bytes.span.extracting(content..<content + GroupHeader.byteCount)
     return try? GroupHeader(decoding: &input)
   }
 
-  /// Reads the group of a number that may start at `offset`.
+  /// Reads the group of a number that may start at `offset`; if the segment is packed, the group that took
+  /// the place of it and of those after it.
   func group(_ number: UInt64, at offset: Int) -> GroupScan {
+    if let lastGroup, number <= lastGroup { return packedGroup(number, at: offset) }
     switch state(at: offset) {
     case .zero, .rotten: return .incomplete(offset: offset)
     case .valid(.header, Cell.label(of: number)): break
@@ -40,9 +49,21 @@ struct SegmentImage {
     case .damaged: return .damaged(damage(offset, "the checksum does not match"))
     }
     guard let header = header(at: offset), header.number == number,
-      header.recordByteCount <= bytes.count, header.byteCount <= bytes.count - offset
+      header.recordByteCount <= bytes.count, header.byteCount <= end - offset
     else { return .damaged(damage(offset, "no header of group \(number)")) }
     return body(of: header, at: offset)
+  }
+
+  /// All of a packed segment was there before the segment had its name, so nothing may be missing.
+  private func packedGroup(_ number: UInt64, at offset: Int) -> GroupScan {
+    guard case .valid(.header, let label) = state(at: offset), let header = header(at: offset),
+      header.durableThrough == number - 1, header.number <= lastGroup ?? 0,
+      label == Cell.label(of: header.number), header.recordByteCount <= bytes.count,
+      header.byteCount <= end - offset
+    else { return .damaged(damage(offset, "no packed group from \(number) on")) }
+    let scan = body(of: header, at: offset)
+    guard case .incomplete(let missing) = scan else { return scan }
+    return .damaged(damage(missing, "a part of a packed group is missing"))
   }
 
   private func body(of header: GroupHeader, at offset: Int) -> GroupScan {
@@ -62,7 +83,9 @@ struct SegmentImage {
       guard missing == nil, kind != .trailer else { continue }
       let skipped = Cell.contentOffset + (cell == 0 ? GroupHeader.byteCount : 0)
       records.append(
-        contentsOf: bytes.span.extracting(position + skipped..<position + Cell.byteCount)
+        contentsOf: bytes.span.extracting(
+          position - start + skipped..<position - start + Cell.byteCount
+        )
       )
     }
     if let missing { return .incomplete(offset: missing) }

@@ -34,7 +34,7 @@ struct SnapshotSaving: DiskWork {
     StoredSnapshot(label: label, byteCount: encoder.byteCount, checksum: checksum.value)
   }
 
-  mutating func next() -> DiskOperation? {
+  mutating func next(reading files: any ReadableFiles) -> DiskOperation? {
     switch stage {
     case .header:
       stage = .pieces

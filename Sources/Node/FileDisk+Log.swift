@@ -17,9 +17,9 @@ private final class OpenFile: Sendable {
   init(_ file: consuming File) { self.file = file }
 }
 
-/// The files of the log that were written to last, opened past the page cache.
+/// The file of the log that was written to last, opened past the page cache.
 private struct OpenFiles {
-  private static let limit = 3
+  private static let limit = 1
   private var open: [(name: String, file: OpenFile)] = []
   /// Whether files may be opened through the page cache where the file system knows no other way.
   let mayCache: Bool

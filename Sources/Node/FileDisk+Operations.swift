@@ -3,7 +3,7 @@ import RoostPlatform
 import RoostWire
 
 /// The files of one data directory, for whichever thread has work on them.
-final class DataFiles: Sendable {
+final class DataFiles: ReadableFiles, Sendable {
   private let directory: Directory
   /// Held for as long as this lives, so that no other process opens the directory.
   private let lock: File?
@@ -33,6 +33,18 @@ final class DataFiles: Sendable {
 
   func open(_ name: String, for access: File.Access) throws(SystemError) -> File {
     try directory.open(name, for: access)
+  }
+
+  func read(
+    _ name: String,
+    at offset: Int,
+    byteCount: Int
+  ) throws(DiskError) -> [UInt8] {
+    do throws(SystemError) {
+      return try open(name, for: .reading).read(at: offset, byteCount: byteCount)
+    } catch {
+      throw DiskError("read", name, error)
+    }
   }
 
   func perform(_ operation: DiskOperation) throws(DiskError) {

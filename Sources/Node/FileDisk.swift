@@ -71,11 +71,7 @@ package final class FileDisk: Disk {
     at offset: Int,
     byteCount: Int
   ) throws(DiskError) -> [UInt8] {
-    do throws(SystemError) {
-      return try files.open(name, for: .reading).read(at: offset, byteCount: byteCount)
-    } catch {
-      throw DiskError("read", name, error)
-    }
+    try files.read(name, at: offset, byteCount: byteCount)
   }
 
   package func expectRead(of name: String) {
@@ -102,7 +98,7 @@ package final class FileDisk: Disk {
     queue.perform {
       var work = work
       do throws(DiskError) {
-        guard let operation = work.next() else {
+        guard let operation = work.next(reading: files) else {
           return completions.add(DiskCompletion(number: number, work: work, error: nil))
         }
         try files.perform(operation)

@@ -163,7 +163,7 @@ extension SimulatedDisk {
   private func take(_ work: inout Work) throws(DiskError) -> Bool {
     switch work {
     case .operations(var rest):
-      guard let operation = rest.next() else { return true }
+      guard let operation = rest.next(reading: self) else { return true }
       work = .operations(rest)
       try perform(operation)
       return false

@@ -1,3 +1,4 @@
+import Foundation
 import RoostJournal
 import RoostRaft
 import RoostSimulation
@@ -147,11 +148,33 @@ import Testing
     }
   }
 
+  /// The seeds of the lives: 1 to 40, or what `ROOST_LIVES` says (`1-3000`).
+  static var seeds: ClosedRange<UInt64> {
+    let words = (ProcessInfo.processInfo.environment["ROOST_LIVES"] ?? "1-40").split(separator: "-")
+    guard let first = words.first.flatMap({ UInt64($0) }),
+      let last = words.last.flatMap({ UInt64($0) }), first <= last
+    else { return 1...40 }
+    return first...last
+  }
+
+  /// How long a life is: `ROOST_ROUNDS` times as long as usual.
+  static var length: Int {
+    ProcessInfo.processInfo.environment["ROOST_ROUNDS"].flatMap { Int($0) } ?? 1
+  }
+
   /// A long life: appends, truncations, snapshots, crashes, full disks, kills, all drawn from a seed.
-  @Test(arguments: UInt64(1)...40)
+  @Test(arguments: seeds)
   func aLifeOfCrashesLosesNothing(seed: UInt64) throws {
     var life = try JournalLife(seed: seed)
-    try life.run(rounds: 60)
+    try life.run(rounds: 60 * Self.length)
+    for objection in life.objections { Issue.record("\(objection)") }
+  }
+
+  /// The same with small entries: segments are packed all the time.
+  @Test(arguments: seeds)
+  func aLifeOfSmallEntriesLosesNothing(seed: UInt64) throws {
+    var life = try JournalLife(seed: seed, entryLimit: 60)
+    try life.run(rounds: 150 * Self.length)
     for objection in life.objections { Issue.record("\(objection)") }
   }
 }
@@ -167,9 +190,12 @@ struct JournalLife {
   private var random: SplitMix64
   private let bench: JournalBench
   private let settings: JournalSettings
+  /// All entries are shorter.
+  private let entryLimit: UInt64
   private(set) var objections: [String] = []
 
-  init(seed: UInt64, flaw: JournalFlaw? = nil) throws {
+  init(seed: UInt64, entryLimit: UInt64 = 1500, flaw: JournalFlaw? = nil) throws {
+    self.entryLimit = entryLimit
     random = SplitMix64(seed: seed)
     let variant = CrashLawTests.variants[Int(seed) % CrashLawTests.variants.count]
     settings = flaw.map { variant.planted($0) } ?? variant
@@ -212,7 +238,7 @@ struct JournalLife {
       bench.disk.capacity = random.chance(1, in: 2) ? 90_000 : nil
       bench.journal.retry()
     default:
-      bench.append((0..<random.below(4)).map { _ in Int(random.below(1500)) })
+      bench.append((0..<random.below(4)).map { _ in Int(random.below(entryLimit)) })
     }
   }
 

@@ -27,6 +27,31 @@ import Testing
     return bench
   }
 
+  /// The same with small entries in groups of their own, so that full segments are packed.
+  static func packedJournal(_ settings: JournalSettings = .tiny) throws -> JournalBench {
+    let bench = try JournalBench(settings: settings)
+    for round in 0..<36 {
+      bench.append([30], hardState: HardState(term: Term(UInt64(round) / 16 + 1)))
+      bench.finish()
+    }
+    bench.append([], hardState: HardState(term: Term(5), vote: NodeID(2)))
+    bench.finish()
+    return bench
+  }
+
+  /// Both kinds of journals, by name.
+  enum Kind: CaseIterable {
+    case plain
+    case packed
+
+    func journal() throws -> JournalBench {
+      switch self {
+      case .plain: try DamageLawTests.journal()
+      case .packed: try DamageLawTests.packedJournal()
+      }
+    }
+  }
+
   /// Opens a damaged copy; says what would break a promise.
   static func objection(
     to disk: SimulatedDisk,
@@ -70,8 +95,9 @@ import Testing
   ///
   /// Every bit of every cell's first bytes, and one bit of every 8 bytes everywhere else; with
   /// `ROOST_EVERY_BIT=1` really every bit.
-  @Test func noFlippedBitIsBelieved() throws {
-    let bench = try Self.journal()
+  @Test(arguments: Kind.allCases)
+  func noFlippedBitIsBelieved(kind: Kind) throws {
+    let bench = try kind.journal()
     let everyBit = ProcessInfo.processInfo.environment["ROOST_EVERY_BIT"] != nil
     var random = SplitMix64(seed: 3)
     var flips = 0
@@ -93,9 +119,9 @@ import Testing
     #expect(flips > 1000, "\(flips)")
   }
 
-  @Test(arguments: [[UInt8](), [0xFF], [0x5A, 0]])
-  func noOverwrittenOrLostSectorIsBelieved(pattern: [UInt8]) throws {
-    let bench = try Self.journal()
+  @Test(arguments: [[UInt8](), [0xFF], [0x5A, 0]], Kind.allCases)
+  func noOverwrittenOrLostSectorIsBelieved(pattern: [UInt8], kind: Kind) throws {
+    let bench = try kind.journal()
     for name in try bench.disk.list() {
       for start in stride(from: 0, to: try bench.disk.byteCount(of: name), by: 512) {
         let disk = bench.disk.copy()
@@ -134,8 +160,9 @@ import Testing
       }
   }
 
-  @Test func sectorsOfAnotherPlaceAreNotBelieved() throws {
-    let bench = try Self.journal()
+  @Test(arguments: Kind.allCases)
+  func sectorsOfAnotherPlaceAreNotBelieved(kind: Kind) throws {
+    let bench = try kind.journal()
     let names = try bench.disk.list().filter { $0.hasSuffix(".log") }
     var random = SplitMix64(seed: 5)
     for _ in 0..<300 {
@@ -156,8 +183,9 @@ import Testing
     }
   }
 
-  @Test func anyMissingFileIsNoticed() throws {
-    let bench = try Self.journal()
+  @Test(arguments: Kind.allCases)
+  func anyMissingFileIsNoticed(kind: Kind) throws {
+    let bench = try kind.journal()
     for name in try bench.disk.list() {
       let disk = bench.disk.copy()
       try disk.tamper(.remove(name))
@@ -167,8 +195,9 @@ import Testing
     }
   }
 
-  @Test func aFileThatEndsEarlyIsNoticed() throws {
-    let bench = try Self.journal()
+  @Test(arguments: Kind.allCases)
+  func aFileThatEndsEarlyIsNoticed(kind: Kind) throws {
+    let bench = try kind.journal()
     for name in try bench.disk.list() {
       for byteCount in [0, 100, 512, 5000, 9000] {
         let disk = bench.disk.copy()

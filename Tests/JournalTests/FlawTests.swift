@@ -13,12 +13,17 @@ import Testing
       #expect(try Self.isFoundByCrashes(flaw))
     case .cutDamage, .ignoreTrailers, .ignoreDurableThrough:
       #expect(try Self.isFoundByDamage(flaw))
+    case .packWithoutProof:
+      #expect(try Self.isFoundByCrashes(flaw, entryLimit: 60))
     }
   }
 
-  private static func isFoundByCrashes(_ flaw: JournalFlaw) throws -> Bool {
+  private static func isFoundByCrashes(
+    _ flaw: JournalFlaw,
+    entryLimit: UInt64 = 1500
+  ) throws -> Bool {
     for seed in UInt64(1)...200 {
-      var life = try JournalLife(seed: seed, flaw: flaw)
+      var life = try JournalLife(seed: seed, entryLimit: entryLimit, flaw: flaw)
       do {
         try life.run(rounds: 60)
         if !life.objections.isEmpty { return true }

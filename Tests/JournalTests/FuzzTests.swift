@@ -51,8 +51,9 @@ import Testing
     }
   }
 
-  @Test func aMutatedDirectoryIsAnswered() throws {
-    let bench = try DamageLawTests.journal()
+  @Test(arguments: DamageLawTests.Kind.allCases)
+  func aMutatedDirectoryIsAnswered(kind: DamageLawTests.Kind) throws {
+    let bench = try kind.journal()
     let names = try bench.disk.list()
     var random = SplitMix64(seed: 11)
     var outcomes: [Bool] = []
