@@ -138,6 +138,11 @@ extension Journal {
 extension Journal {
   /// Makes the directory fit to be written to, after it was read.
   private func settle(_ recovery: Recovery, names: [String]) throws(DiskError) {
+    // A process that was killed may have written what it never synced. It counts from now on, so it
+    // has to be durable first.
+    for file in recovery.segments where file.header != nil && file.number <= recovery.end.segment {
+      try disk.perform(.sync(file.name))
+    }
     for name in names where FileName.isNew(name) { try disk.perform(.remove(name)) }
     for name in recovery.unneeded { try disk.perform(.remove(name)) }
     let spareFile = try keepOneSpare(of: recovery)
