@@ -5,6 +5,7 @@
 #include "RoostCLinux.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -41,6 +42,13 @@ int roost_epoll_wait(int epoll, struct roost_ready *ready, int limit, int millis
                          (seen & (EPOLLERR | EPOLLHUP | EPOLLRDHUP) ? ROOST_IS_BROKEN : 0);
   }
   return count;
+}
+
+int roost_wait_readable(int descriptor, uint64_t nanoseconds) {
+  struct pollfd place = {.fd = descriptor, .events = POLLIN};
+  struct timespec time = {.tv_sec = (time_t)(nanoseconds / 1000000000),
+                          .tv_nsec = (long)(nanoseconds % 1000000000)};
+  return ppoll(&place, 1, &time, NULL);
 }
 
 int roost_open_file(int directory, const char *name, uint32_t flags) {

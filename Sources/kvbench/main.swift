@@ -1,9 +1,11 @@
-// kvbench: what single parts cost, without a cluster.
+// kvbench: what a cluster does under load, and what single parts cost without one.
 //
-// Owns loads that drive one module as hard as it goes, and the clock that reads what it took. It leaves to others
-// whole nodes and clusters, which `cluster.sh` and `kvctl` put under load.
+// Owns the loads, on a cluster and on one module alone, the clock that reads what they took, and the protocols of other systems
+// as far as the same load needs them. It leaves to others what the figures mean: `Docs/BENCHMARKS.md`.
 
-let words = CommandLine.arguments.dropFirst()
+import Glibc
+
+let words = Array(CommandLine.arguments.dropFirst())
 switch words.first {
 case "state":
   let keys = words.dropFirst().first.flatMap { Int($0) } ?? 1_000_000
@@ -12,13 +14,19 @@ case "client": ClientBenchmark.run()
 case "journal": try JournalBenchmark(in: words.dropFirst().first ?? ".").run()
 case "restart": try RestartBenchmark(in: words.dropFirst().first ?? ".").run()
 default:
+  if let verb = words.first.flatMap({ Verb(rawValue: $0) }) {
+    exit(LoadCommand.run(verb, Array(words.dropFirst())))
+  }
   print(
-    """
-    usage: kvbench state [KEYS [PART ...]]   the state machine: get, put, lock, lease, watch, copy,
-                                             snapshot
-           kvbench client                    the client machine, against a peer that answers everything
-           kvbench journal [DIRECTORY]       the log, beside a bare loop of write and fdatasync
-           kvbench restart [DIRECTORY]       opening a log of a million entries
-    """
+    LoadOptions.usage + """
+
+
+      usage: kvbench state [KEYS [PART ...]]   the state machine: get, put, lock, lease, watch, copy,
+                                               snapshot
+             kvbench client                    the client machine, against a peer that answers everything
+             kvbench journal [DIRECTORY]       the log, beside a bare loop of write and fdatasync
+             kvbench restart [DIRECTORY]       opening a log of a million entries
+      """
   )
+  exit(words.isEmpty || ["help", "--help", "-h"].contains(words[0]) ? 0 : 2)
 }

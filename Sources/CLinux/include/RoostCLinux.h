@@ -47,6 +47,9 @@ int roost_epoll_control(int epoll, int operation, int descriptor, uint32_t flags
 /// Waits up to `milliseconds` (-1: for ever) and fills at most `limit` places, 256 at the most.
 int roost_epoll_wait(int epoll, struct roost_ready *ready, int limit, int milliseconds);
 
+/// Waits until a descriptor can be read, at most so long; 1 if it can, 0 if the time is over.
+int roost_wait_readable(int descriptor, uint64_t nanoseconds);
+
 enum {
   ROOST_FILE_READ = 1,
   ROOST_FILE_WRITE = 2,
