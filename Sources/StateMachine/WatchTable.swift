@@ -28,32 +28,54 @@ package struct WatchOutput: Sendable {
 /// The watches of one node's clients: not part of the replicated state, but moved on along its changes.
 ///
 /// A watcher that keeps up is found through an index by the key that changed, so what a write costs does
-/// not grow with watches elsewhere. One that has more than its budget of bytes unsent is left behind, and
-/// later told what it missed from the retained history, in bounded steps; it is never buffered for. Either way it
-/// is told every change of its range once, in order, whole revisions at a time or in marked fragments.
+/// not grow with watches elsewhere. When a connection has more than its budget of bytes unsent, its watchers are left
+/// behind, and later told what they missed from the retained history, in bounded steps; nothing is buffered for them. Either
+/// way each is told every change of its range once, in order, whole revisions at a time or in marked fragments.
 package struct WatchTable: Sendable {
   struct Watcher: Sendable {
     let id: WatcherID
     let request: WatchRequest
-    /// The first revision that it has not been told.
+    /// The place of its connection in ``accounts``.
+    let account: Int
+    /// The first revision that it has not been told, or not wholly.
     var next: UInt64
-    var unsentBytes = 0
+    /// Whether its last event said that more of ``next`` follows.
+    var isInside = false
     /// Whether it has been told everything up to where the table is.
     var keepsUp: Bool
     /// While it is behind: the position to go on at.
     var position: UInt64
   }
 
-  /// Bytes that a watcher may have unsent before it is left behind.
+  /// What one connection's watchers have in common.
+  struct Account: Sendable {
+    var unsentBytes = 0
+    var slots: [Int] = []
+  }
+
+  /// The changes of the last event, which the next one often tells too.
+  struct LastBody: Sendable {
+    var positions: ArraySlice<UInt64> = []
+    var wantsPrevious = false
+    var bytes: [UInt8] = []
+  }
+
+  /// Bytes that a connection may have unsent before its watchers are left behind.
   private let byteBudget: Int
   /// An event is cut here, and goes on in the next.
   private let fragmentByteCount: Int
   private var watchers: [Watcher?] = []
   private var free: [Int] = []
   private var slots: [WatcherID: Int] = [:]
+  private var accounts: [Account] = []
+  private var freeAccounts: [Int] = []
+  private var accountPlaces: [UInt64: Int] = [:]
+  private var lastBody = LastBody()
   private var index = RangeIndex()
   /// Slots of watchers that are behind, ascending.
   private var behind: [Int] = []
+  /// The slot that catches up first, so that each has its turn.
+  private var firstToCatchUp = 0
   /// The position of the first change that the table has not seen.
   private var seen: UInt64
   private var revision: UInt64
@@ -74,18 +96,21 @@ package struct WatchTable: Sendable {
 
   /// Whether a call of ``advance(on:steps:into:)`` would find watchers to tell what they missed.
   package var hasWork: Bool {
-    behind.contains { slot in watchers[slot].map { $0.unsentBytes < byteBudget / 2 } ?? false }
+    behind.contains { mayCatchUp($0) }
   }
 
   /// Starts a watch; one of the same id ends.
   ///
   /// What it wants of the past is told by the calls of ``advance(on:steps:into:)`` that follow.
+  ///
+  /// - Returns: The first revision that it will be told of.
+  @discardableResult
   package mutating func start(
     _ request: WatchRequest,
     as id: WatcherID,
     by session: SessionID,
     on state: ReplicatedState
-  ) throws(Failure) {
+  ) throws(Failure) -> Revision {
     if let permits = state.permits, !permits(.read(request.range), session) {
       throw Failure(.notAuthorised)
     }
@@ -95,9 +120,11 @@ package struct WatchTable: Sendable {
     }
     cancel(id)
     let keepsUp = start > revision
+    let account = account(of: id.connection)
     let watcher = Watcher(
       id: id,
       request: request,
+      account: account,
       next: start,
       keepsUp: keepsUp,
       position: state.keyspace.changes.position(ofRevision: start)
@@ -105,30 +132,48 @@ package struct WatchTable: Sendable {
     let slot = free.popLast() ?? watchers.count
     if slot == watchers.count { watchers.append(watcher) } else { watchers[slot] = watcher }
     slots[id] = slot
+    accounts[account].slots.append(slot)
     if keepsUp { index.insert(request.range, id: slot) } else { leaveBehind(slot) }
+    return Revision(start)
+  }
+
+  private mutating func account(of connection: UInt64) -> Int {
+    if let place = accountPlaces[connection] { return place }
+    let place = freeAccounts.popLast() ?? accounts.count
+    if place == accounts.count { accounts.append(Account()) } else { accounts[place] = Account() }
+    accountPlaces[connection] = place
+    return place
   }
 
   /// Ends a watch; nothing more comes of it.
   package mutating func cancel(_ id: WatcherID) {
     guard let slot = slots.removeValue(forKey: id), let watcher = watchers[slot] else { return }
     if watcher.keepsUp { index.remove(watcher.request.range, id: slot) }
-    behind.removeAll { $0 == slot }
+    if !watcher.keepsUp { behind.removeAll { $0 == slot } }
+    accounts[watcher.account].slots.removeAll { $0 == slot }
     watchers[slot] = nil
     free.append(slot)
   }
 
-  /// Ends all watches of a connection.
+  /// Ends all watches of a connection that is gone.
   package mutating func cancelAll(of connection: UInt64) {
-    for watcher in watchers {
-      guard let watcher, watcher.id.connection == connection else { continue }
-      cancel(watcher.id)
+    guard let place = accountPlaces.removeValue(forKey: connection) else { return }
+    for slot in accounts[place].slots {
+      if let watcher = watchers[slot] { cancel(watcher.id) }
     }
+    accounts[place] = Account()
+    freeAccounts.append(place)
   }
 
-  /// Notes that so many bytes of a watcher's events have left the node.
-  package mutating func didSend(_ byteCount: Int, to id: WatcherID) {
-    guard let slot = slots[id] else { return }
-    watchers[slot]?.unsentBytes -= byteCount
+  /// How many watches a connection has.
+  package func count(of connection: UInt64) -> Int {
+    accountPlaces[connection].map { accounts[$0].slots.count } ?? 0
+  }
+
+  /// Notes that so many bytes of events have left the node on a connection.
+  package mutating func didSend(_ byteCount: Int, on connection: UInt64) {
+    guard let place = accountPlaces[connection] else { return }
+    accounts[place].unsentBytes -= byteCount
   }
 
   /// Tells watchers what has changed since the last call.
@@ -143,6 +188,7 @@ package struct WatchTable: Sendable {
     into output: inout WatchOutput
   ) {
     let changes = state.keyspace.changes
+    lastBody = LastBody()
     if seen < changes.first {
       // A snapshot took the place of the state: what came between can only be found in history.
       for slot in watchers.indices where watchers[slot]?.keepsUp == true { fallBehind(slot) }
@@ -158,7 +204,7 @@ package struct WatchTable: Sendable {
   package mutating func noteProgress(into output: inout WatchOutput) {
     for slot in watchers.indices {
       guard let watcher = watchers[slot], watcher.keepsUp, watcher.request.wantsProgress,
-        watcher.next <= revision + 1
+        watcher.next <= revision + 1, accounts[watcher.account].unsentBytes < byteBudget
       else { continue }
       send(WatchEvent(watch: watcher.id.watch, revision: Revision(revision)), to: slot, &output)
     }
@@ -196,8 +242,11 @@ package struct WatchTable: Sendable {
     _ output: inout WatchOutput
   ) {
     guard let watcher = watchers[slot] else { return }
-    guard watcher.unsentBytes < byteBudget else { return fallBehind(slot) }
     let wanted = positions.filter { watcher.wants($0, state) }
+    let byteCount = wanted.reduce(accounts[watcher.account].unsentBytes) {
+      $0 + watcher.byteCount(ofChange: $1, state)
+    }
+    guard byteCount < byteBudget else { return fallBehind(slot) }
     send(wanted, through: state.keyspace.revision, to: slot, state, &output)
     watchers[slot]?.next = max(watcher.next, state.keyspace.revision + 1)
   }
@@ -218,18 +267,22 @@ package struct WatchTable: Sendable {
     behind.sort()
   }
 
+  private func mayCatchUp(_ slot: Int) -> Bool {
+    watchers[slot].map { accounts[$0.account].unsentBytes < byteBudget / 2 } ?? false
+  }
+
   private mutating func catchUp(
     _ state: ReplicatedState,
     steps: Int,
     into output: inout WatchOutput
   ) {
+    guard !behind.isEmpty else { return }
     var stepsLeft = steps
-    // Whoever came first today comes last next time.
-    let order = behind
-    for slot in order {
-      guard stepsLeft > 0 else { break }
-      guard let watcher = watchers[slot], watcher.unsentBytes < byteBudget / 2 else { continue }
-      replay(slot, state, &stepsLeft, into: &output)
+    let split = behind.firstIndex { $0 >= firstToCatchUp } ?? 0
+    for slot in behind[split...] + behind[..<split] {
+      firstToCatchUp = slot
+      guard stepsLeft > 0 else { return }
+      if mayCatchUp(slot) { replay(slot, state, &stepsLeft, into: &output) }
     }
   }
 
@@ -242,16 +295,12 @@ package struct WatchTable: Sendable {
     guard let watcher = watchers[slot] else { return }
     let changes = state.keyspace.changes
     guard watcher.next > state.keyspace.oldest else {
-      let lowest = Revision(state.keyspace.oldest + 1)
-      send(
-        WatchEvent(
-          watch: watcher.id.watch,
-          revision: Revision(watcher.next - 1),
-          compactedBelow: lowest
-        ),
-        to: slot,
-        &output
+      let end = WatchEvent(
+        watch: watcher.id.watch,
+        revision: Revision(watcher.next - 1),
+        compactedBelow: Revision(state.keyspace.oldest + 1)
       )
+      send(end, to: slot, &output)
       return cancel(watcher.id)
     }
     var position = watcher.position
@@ -261,37 +310,48 @@ package struct WatchTable: Sendable {
     guard position <= changes.next else { return }
     var wanted: [UInt64] = []
     var byteCount = 0
-    while position < changes.next, byteCount < byteBudget / 2 {
-      // A revision is never left in the middle.
-      let isBorder =
-        position == changes.first || changes[position].revision > changes[position - 1].revision
-      guard stepsLeft > 0 || !isBorder else { break }
+    while position < changes.next, stepsLeft > 0, byteCount < byteBudget / 2 {
       stepsLeft -= 1
       if watcher.wants(position, state) {
         wanted.append(position)
-        byteCount += changes[position].record.encodedByteCount(withValue: true)
+        byteCount += watcher.byteCount(ofChange: position, state)
       }
       position += 1
     }
-    let isDone = position == changes.next
-    let through = isDone ? state.keyspace.revision : changes[position].revision - 1
-    finishReplay(slot, wanted, position, through, state, &output)
+    finishReplay(slot, wanted, before: position, state, &output)
   }
 
+  /// Sends what a replay found, up to `position`, which may lie within a revision.
   private mutating func finishReplay(
     _ slot: Int,
     _ wanted: [UInt64],
-    _ position: UInt64,
-    _ through: UInt64,
+    before position: UInt64,
     _ state: ReplicatedState,
     _ output: inout WatchOutput
   ) {
     guard let watcher = watchers[slot] else { return }
-    let isDone = position == state.keyspace.changes.next
-    send(wanted, through: through, to: slot, state, &output)
-    watchers[slot]?.next = max(watcher.next, through + 1)
+    let changes = state.keyspace.changes
+    let isDone = position == changes.next
+    // Everything before this revision is told now.
+    let next = isDone ? max(watcher.next, state.keyspace.revision + 1) : changes[position].revision
+    if watcher.isInside, next > watcher.next,
+      wanted.first.map({ changes[$0].revision > watcher.next }) ?? true
+    {
+      // What was left of the fragmented revision is not wanted any more.
+      let close = WatchEvent(watch: watcher.id.watch, revision: Revision(watcher.next))
+      send(close, to: slot, &output)
+      watchers[slot]?.isInside = false
+    }
+    let stopsInside = !isDone && wanted.last.map { changes[$0].revision == next } ?? false
+    send(wanted, through: stopsInside ? next : next - 1, stopsInside, to: slot, state, &output)
+    if stopsInside {
+      watchers[slot]?.isInside = true
+    } else if next > watcher.next {
+      watchers[slot]?.isInside = false
+    }
+    watchers[slot]?.next = next
     watchers[slot]?.position = position
-    guard isDone, (watchers[slot]?.unsentBytes ?? 0) < byteBudget else { return }
+    guard isDone, accounts[watcher.account].unsentBytes < byteBudget else { return }
     watchers[slot]?.keepsUp = true
     index.insert(watcher.request.range, id: slot)
     behind.removeAll { $0 == slot }
@@ -303,46 +363,81 @@ package struct WatchTable: Sendable {
   private mutating func send(
     _ positions: [UInt64],
     through: UInt64,
+    _ stopsInside: Bool = false,
     to slot: Int,
     _ state: ReplicatedState,
     _ output: inout WatchOutput
   ) {
-    guard let watcher = watchers[slot], !positions.isEmpty else { return }
+    guard let watcher = watchers[slot] else { return }
     let changes = state.keyspace.changes
-    var parts: [WatchEvent.Change] = []
+    var first = 0
     var byteCount = 0
     for (place, position) in positions.enumerated() {
-      let change = changes[position]
-      parts.append(change.event(wantsPrevious: watcher.request.wantsPrevious))
-      byteCount += change.record.encodedByteCount(withValue: true)
-      if watcher.request.wantsPrevious {
-        byteCount += change.previous?.encodedByteCount(withValue: true) ?? 0
-      }
+      byteCount += watcher.byteCount(ofChange: position, state)
       let isLast = place == positions.count - 1
       guard isLast || byteCount >= fragmentByteCount else { continue }
-      let hasMore = !isLast && changes[positions[place + 1]].revision == change.revision
+      let revision = changes[position].revision
       let event = WatchEvent(
         watch: watcher.id.watch,
-        revision: Revision(isLast ? through : change.revision),
-        hasMore: hasMore,
-        changes: parts
+        revision: Revision(isLast ? through : revision),
+        hasMore: isLast ? stopsInside : changes[positions[place + 1]].revision == revision
       )
-      send(event, to: slot, &output)
-      parts = []
+      send(event, with: positions[first...place], to: slot, state, &output)
+      first = place + 1
       byteCount = 0
     }
   }
 
-  private mutating func send(_ event: WatchEvent, to slot: Int, _ output: inout WatchOutput) {
-    guard let id = watchers[slot]?.id else { return }
+  private mutating func send(
+    _ event: WatchEvent,
+    with positions: ArraySlice<UInt64>,
+    to slot: Int,
+    _ state: ReplicatedState,
+    _ output: inout WatchOutput
+  ) {
+    guard let watcher = watchers[slot] else { return }
+    let wantsPrevious = watcher.request.wantsPrevious
+    if lastBody.positions != positions || lastBody.wantsPrevious != wantsPrevious {
+      lastBody = LastBody(positions: positions, wantsPrevious: wantsPrevious)
+      for position in positions {
+        let change = state.keyspace.changes[position].event(wantsPrevious: wantsPrevious)
+        change.encode(into: &lastBody.bytes)
+      }
+    }
     let start = output.bytes.count
     Event.watch(event).encode(into: &output.bytes)
-    output.events.append((id, start..<output.bytes.count))
-    watchers[slot]?.unsentBytes += output.bytes.count - start
+    // The list of changes is the event's last field, and was empty so far.
+    output.bytes.overwrite(at: output.bytes.count - 4, littleEndian: UInt32(positions.count))
+    output.bytes += lastBody.bytes
+    didAppend(watcher, from: start, &output)
+  }
+
+  private mutating func send(_ event: WatchEvent, to slot: Int, _ output: inout WatchOutput) {
+    guard let watcher = watchers[slot] else { return }
+    let start = output.bytes.count
+    Event.watch(event).encode(into: &output.bytes)
+    didAppend(watcher, from: start, &output)
+  }
+
+  private mutating func didAppend(
+    _ watcher: Watcher,
+    from start: Int,
+    _ output: inout WatchOutput
+  ) {
+    output.events.append((watcher.id, start..<output.bytes.count))
+    accounts[watcher.account].unsentBytes += output.bytes.count - start
   }
 }
 
 extension WatchTable.Watcher {
+  /// About how many bytes the change at a position takes in an event.
+  func byteCount(ofChange position: UInt64, _ state: ReplicatedState) -> Int {
+    let change = state.keyspace.changes[position]
+    let byteCount = change.record.encodedByteCount(withValue: true)
+    guard request.wantsPrevious, let previous = change.previous else { return byteCount }
+    return byteCount + previous.encodedByteCount(withValue: true)
+  }
+
   /// Whether this watcher is to be told the change at a position.
   func wants(_ position: UInt64, _ state: ReplicatedState) -> Bool {
     let change = state.keyspace.changes[position]

@@ -78,6 +78,7 @@ import Testing
       if workload.random.chance(1, in: 8) { try start(&workload, driver, &table, &heard, step) }
       if workload.random.chance(1, in: 25), let id = heard.keys.min(by: { $0.watch < $1.watch }) {
         table.cancel(id)
+        table.didSend(heard[id]?.unsent ?? 0, on: id.connection)
         heard[id] = nil
       }
       if workload.random.chance(1, in: 50) {
@@ -107,7 +108,7 @@ import Testing
     request.withoutPuts = workload.random.chance(1, in: 6)
     request.withoutRemovals = workload.random.chance(1, in: 6)
     request.wantsPrevious = workload.random.chance(1, in: 2)
-    let id = WatcherID(connection: 1, watch: UInt64(step))
+    let id = WatcherID(connection: UInt64(step % 3), watch: UInt64(step))
     do {
       try table.start(request, as: id, by: .zero, on: driver.state)
     } catch {
@@ -137,7 +138,7 @@ import Testing
   ) {
     for id in heard.keys.sorted(by: { $0.watch < $1.watch })
     where workload.random.chance(1, in: 3) {
-      table.didSend(heard[id]?.unsent ?? 0, to: id)
+      table.didSend(heard[id]?.unsent ?? 0, on: id.connection)
       heard[id]?.unsent = 0
     }
   }
@@ -149,9 +150,9 @@ import Testing
     _ heard: inout [WatcherID: Heard]
   ) throws {
     var output = WatchOutput()
-    for _ in 0..<200 {
+    for round in 0..<20_000 where table.hasWork || round < 3 {
       for (id, one) in heard {
-        table.didSend(one.unsent, to: id)
+        table.didSend(one.unsent, on: id.connection)
         heard[id]?.unsent = 0
       }
       output.removeAll()
@@ -205,6 +206,43 @@ import Testing
     guard case .watch(let event)? = events.first else { return #expect(Bool(false)) }
     #expect(event.changes.map { $0.entry.value } == [Array("9".utf8)])
     #expect(event.revision == Revision(9))
+  }
+
+  @Test func aTransactionLargerThanTheBudgetIsToldInPiecesAsTheyAreRead() throws {
+    var driver = Driver()
+    let session = try driver.openSession()
+    let keys = (10..<40).map { "k\($0)" }
+    let large = keys.map {
+      Operation.put(Put(key: Array($0.utf8), value: [UInt8](repeating: 7, count: 500)))
+    }
+    _ = try driver.apply(at(session, 1), .operation(.transaction(Transaction(then: large))))
+    var table = WatchTable(beside: driver.state, byteBudget: 4000, fragmentByteCount: 1000)
+    var request = WatchRequest(watch: 1, range: .everything)
+    request.wantsPrevious = true
+    let id = WatcherID(connection: 1, watch: 1)
+    try table.start(request, as: id, by: .zero, on: driver.state)
+    _ = try driver.apply(at(session, 2), .operation(.transaction(Transaction(then: large))))
+    var told = 0
+    var rounds = 0
+    var last: WatchEvent?
+    while rounds < 100, last?.hasMore ?? true {
+      var output = WatchOutput()
+      table.advance(on: driver.state, into: &output)
+      // Bounded, although one transaction changed thirty kilobytes.
+      #expect(output.bytes.count < 6000)
+      for (_, bytes) in output.events {
+        guard case .watch(let event) = try Event(decodingAll: Array(output.bytes[bytes])) else {
+          continue
+        }
+        #expect(event.revision == Revision(2))
+        told += event.changes.count
+        last = event
+      }
+      table.didSend(output.bytes.count, on: 1)
+      rounds += 1
+    }
+    #expect(told == keys.count && rounds > 5 && last?.hasMore == false)
+    #expect(!table.hasWork)
   }
 
   @Test func aCancelledConnectionLeavesNothingBehind() throws {
