@@ -24,6 +24,12 @@ final class Connection {
   var phase: Phase
   var peer: Peer = .unknown
   var partial: [UInt8] = []
+  /// The session whose request came last, and all whose news go here.
+  var lastSession = SessionID.zero
+  var sessions: [SessionID] = []
+  /// Whether watches were asked for on it.
+  var watches = false
+  var unsentEvents = UnsentEvents()
   /// Whether the shell has it on its list for the end of the turn.
   var isDirty = false
 

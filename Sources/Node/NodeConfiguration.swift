@@ -76,6 +76,13 @@ public struct NodeLimits: Sendable, Equatable {
   /// Bytes that wait for one slow reader: above it the node stops reading from it, at four times that it hangs up.
   public var outboxBytes = 4 << 20
 
+  /// How often a watch that wants notes gets one while nothing happens.
+  public var progressInterval: Duration = .seconds(5)
+  /// Watches of all clients of this node.
+  public var watches = 100_000
+  /// Watches on one connection.
+  public var watchesOfConnection = 10_000
+
   /// Bytes of the log that are applied before the next snapshot is written; about twice that much of the log stays in memory.
   public var snapshotBytes = 32 << 20
 

@@ -142,7 +142,7 @@ extension Shell {
     )
     for finding in journal.recovered.findings { configuration.log?(.warning, "\(finding)") }
     let restored = restored(from: journal.recovered, checked)
-    let replica = Replica(
+    var replica = Replica(
       id: NodeID(configuration.id),
       settings: settings,
       restored: restored,
@@ -151,6 +151,8 @@ extension Shell {
       now: now,
       snapshotByteCount: configuration.limits.snapshotBytes
     )
+    replica.limits.watches = configuration.limits.watches
+    replica.limits.watchesOfConnection = configuration.limits.watchesOfConnection
     let (term, count) = (restored.hardState.term, restored.entries.count)
     configuration.log?(
       .info,

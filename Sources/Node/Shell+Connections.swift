@@ -166,6 +166,7 @@ extension Shell {
   func close(_ connection: Connection, because reason: String?) {
     guard connections.removeValue(forKey: connection.token) != nil else { return }
     connection.partial = []
+    forgetNews(for: connection)
     if let link = links.first(where: { $0.connection === connection }) {
       lose(link, because: reason)
       return
@@ -181,6 +182,11 @@ extension Shell {
       if case .greeting(let until) = connection.phase, now >= until {
         close(connection, because: "no hello in time")
       }
+    }
+    if now >= nextProgressNote {
+      nextProgressNote = now.advanced(by: configuration.limits.progressInterval)
+      replica.noteProgress(into: &effects)
+      routeNews()
     }
     if now >= nextDiskRetry {
       nextDiskRetry = now.advanced(by: .seconds(1))

@@ -14,9 +14,15 @@ extension Shell {
     let asker = ClientTicket(connection: connection.token, correlation: header.correlation)
     switch (connection.peer, header.kind) {
     case (.client, .request):
+      noteSession(of: body, on: connection)
       replica.request(body, from: asker, now: now, into: &effects)
     case (.client, .query):
       replica.query(body, from: asker, into: &effects)
+    case (.client, .watch):
+      connection.watches = true
+      replica.watch(body, from: asker, into: &effects)
+    case (.client, .cancelWatch):
+      replica.cancelWatch(body, from: asker, into: &effects)
     case (.client, .status):
       guard body.isEmpty else { throw .trailing(byteCount: body.count) }
       answerStatus(header.correlation, on: connection)
@@ -50,6 +56,10 @@ extension Shell {
     status.cluster = ClusterID(configuration.cluster)
     status.upNanoseconds = now.nanoseconds(since: startedAt)
     status.journal = journal.backEnd
+    status[.watches] = UInt64(replica.watchCount)
+    status[.connections] = UInt64(connections.count)
+    status[.clientConnections] = UInt64(connections.values.count { $0.peer == .client })
+    status[.waitingBytes] = connections.values.reduce(0) { $0 + UInt64($1.stream.waitingByteCount) }
     status.members = status.members.map { member in
       let known = checked.members.first { $0.id == member.id.rawValue }
       return MemberSummary(

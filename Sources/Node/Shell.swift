@@ -34,6 +34,9 @@ final class Shell {
 
   var connections: [UInt64: Connection] = [:]
   var links: [PeerLink]
+  /// For each session the connection that its news go to.
+  var sessionRoutes: [SessionID: UInt64] = [:]
+  var nextProgressNote: Instant
   /// Connections with something to send or to change at the end of the turn.
   var dirty: [Connection] = []
   var nextToken = Token.firstConnection
@@ -55,6 +58,7 @@ final class Shell {
     self.now = now
     startedAt = now
     nextHousekeeping = now
+    nextProgressNote = now.advanced(by: configuration.limits.progressInterval)
     nextDiskRetry = now
     (journal, replica) = try Shell.recover(configuration, checked, now: now)
     do throws(SystemError) {
@@ -131,6 +135,7 @@ final class Shell {
       effects.messages.removeAll(keepingCapacity: true)
       routeForwards()
       routeReplies()
+      routeNews()
       reportChanges()
       performDiskWork()
     }
@@ -165,6 +170,7 @@ final class Shell {
     } catch {
       return close(connection, because: "\(error)")
     }
+    if connection.watches { noteSentEvents(connection) }
     if connection.stream.waitingByteCount > 4 * limit {
       close(connection, because: "it does not read its answers")
     }

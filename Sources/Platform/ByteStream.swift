@@ -26,6 +26,9 @@ package final class ByteStream {
   /// How many bytes wait to be sent.
   package var waitingByteCount: Int { outbox.count - sentByteCount }
 
+  /// How many bytes have left since the start.
+  package private(set) var totalSentByteCount: UInt64 = 0
+
   /// Why a connection that was being made failed; nil if it is there.
   package func connectionError(to address: SocketAddress) -> SystemError? {
     socket.connectionError(to: address)
@@ -45,6 +48,7 @@ package final class ByteStream {
       let count = try socket.send(outbox, from: sentByteCount)
       if count == 0 { break }
       sentByteCount += count
+      totalSentByteCount += UInt64(count)
     }
     if waitingByteCount == 0 {
       outbox.removeAll(keepingCapacity: outbox.capacity <= 1 << 18)

@@ -6,6 +6,8 @@ internal import RoostWire
 struct WaitingQuery: Sendable {
   let client: ClientTicket
   let bytes: [UInt8]
+  /// Set if it is no query but a watch that begins at what is confirmed.
+  var watch: WatchRequest?
 }
 
 /// Queries on their way: those of a turn share one question for the read index.
@@ -47,6 +49,18 @@ struct ReadTable: Sendable {
   mutating func take(_ id: ReadID) -> [WaitingQuery] {
     guard let place = groups.firstIndex(where: { $0.id == id }) else { return [] }
     return groups.remove(at: place).queries
+  }
+
+  /// Takes out those watches that wait here and are wanted.
+  mutating func takeWatches(where isWanted: (WaitingQuery) -> Bool) -> [WaitingQuery] {
+    let isTaken: (WaitingQuery) -> Bool = { $0.watch != nil && isWanted($0) }
+    var taken = open.filter(isTaken)
+    open.removeAll(where: isTaken)
+    for place in groups.indices {
+      taken += groups[place].queries.filter(isTaken)
+      groups[place].queries.removeAll(where: isTaken)
+    }
+    return taken
   }
 
   /// The queries that a state which contains `applied` may answer.
@@ -100,6 +114,7 @@ extension Replica {
   }
 
   private mutating func answer(_ query: WaitingQuery, into effects: inout ReplicaEffects) {
+    if let request = query.watch { return start(request, of: query.client, into: &effects) }
     let start = effects.replyBytes.count
     state.read(query.bytes, into: &effects.replyBytes)
     let range = start..<effects.replyBytes.count

@@ -10,6 +10,15 @@ package import RoostRaft
 package import RoostStateMachine
 package import RoostWire
 
+/// How much a replica takes on for its clients.
+package struct ReplicaLimits: Sendable {
+  /// Watches of all clients of this node.
+  package var watches = 100_000
+  package var watchesOfConnection = 10_000
+
+  package init() {}
+}
+
 /// One node without I/O: inputs in, ``ReplicaEffects`` out.
 ///
 /// Inputs of a turn only gather; ``finishTurn(now:into:)`` lets them take effect: one proposal for all requests, one question
@@ -19,6 +28,8 @@ package struct Replica: Sendable {
   static let applyByteLimit = 1 << 20
   /// How many bytes of entries are applied before the next snapshot is written, unless a node is told otherwise.
   package static let defaultSnapshotByteCount = 32 << 20
+  /// How many changes are looked at in one turn for watches that are behind.
+  static let catchUpSteps = 4096
   /// How many of its own entries a leader writes at once; while they are on their way to the disk, the next batch fills.
   static let unsyncedProposalLimit = 2
 
@@ -42,6 +53,11 @@ package struct Replica: Sendable {
   var plan = SnapshotPlan()
   /// False while the disk has room for votes, terms and the handing over of leadership alone: clients' requests are refused.
   package var admitsRequests = true
+  /// The watches of this node's clients, beside ``state``.
+  var watches: WatchTable
+  /// When watches that are behind were last told something.
+  var caughtUpAt = Instant(nanoseconds: 0)
+  package var limits = ReplicaLimits()
   /// The snapshot that has to be loaded before anything more is applied.
   var loading: SnapshotDescriptor?
   /// When this node last heard a leader, or as a leader last was one with a quorum behind it.
@@ -65,6 +81,7 @@ package struct Replica: Sendable {
     forwards = ForwardTable(random: &random)
     consensus = Consensus(id: id, settings: settings, restored: restored, random: random, now: now)
     self.state = state
+    watches = WatchTable(beside: state)
     self.snapshotByteCount = snapshotByteCount
     applied = restored.mark.index
     plan.newest = restored.mark.index
@@ -83,8 +100,9 @@ package struct Replica: Sendable {
 
   /// When ``tick(now:)`` and ``finishTurn(now:into:)`` are due at the latest.
   package var nextDeadline: Instant {
-    // What is committed and not applied is work that waits for nothing.
-    applied < committed && loading == nil ? Instant(nanoseconds: 0) : consensus.nextDeadline
+    // What is committed and not applied is work that waits for nothing, and so is what watches have missed.
+    if applied < committed, loading == nil { return Instant(nanoseconds: 0) }
+    return watches.hasWork ? Instant(nanoseconds: 0) : consensus.nextDeadline
   }
 
   /// Lets time pass.
@@ -114,6 +132,7 @@ package struct Replica: Sendable {
     takeAsked(into: &effects)
     applyCommitted(into: &effects)
     planSnapshot(into: &effects)
+    advanceWatches(now: now, into: &effects)
     answerReads(into: &effects)
     if consensus.isLeader { heardAt = now }
   }
@@ -196,6 +215,7 @@ package struct Replica: Sendable {
       byteCount += entry.byteCount
       plan.byteCount += entry.byteCount
       routeReplies(to: entry, into: &effects)
+      if !output.events.isEmpty { tellSessions(into: &effects) }
     }
   }
 

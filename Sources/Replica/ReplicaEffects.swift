@@ -76,8 +76,12 @@ package struct ReplicaEffects: Sendable {
   /// To be read and given to ``Replica/didLoadSnapshot(_:_:)``; nothing is applied before.
   package var snapshotToLoad: SnapshotDescriptor?
 
+  /// What clients are told unasked; when it is told nothing more follows from it.
+  package var news = News()
+
   package init() {}
 
+  /// Whether nothing is asked for from which something follows.
   package var isEmpty: Bool {
     messages.isEmpty && writes.isEmpty && forwards.isEmpty && replies.isEmpty && changes.isEmpty
       && snapshotToSave == nil && snapshotReads.isEmpty && snapshotChunks.isEmpty

@@ -159,6 +159,7 @@ extension SimulatedCluster {
       note(change, of: node, life)
     }
     life.effects.changes.removeAll(keepingCapacity: true)
+    life.effects.news.removeAll()
     return true
   }
 

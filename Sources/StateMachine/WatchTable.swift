@@ -94,6 +94,13 @@ package struct WatchTable: Sendable {
 
   package var count: Int { slots.count }
 
+  /// Takes all that `state` holds for told: a table without watches need not be moved on.
+  package mutating func skip(to state: ReplicatedState) {
+    precondition(count == 0, "nobody misses anything")
+    seen = state.keyspace.changes.next
+    revision = state.keyspace.revision
+  }
+
   /// Whether a call of ``advance(on:steps:into:)`` would find watchers to tell what they missed.
   package var hasWork: Bool {
     behind.contains { mayCatchUp($0) }
