@@ -24,6 +24,8 @@ package enum CallKind: Hashable, Sendable {
   case query(ReadLevel, Query)
   /// How one endpoint is.
   case status(endpoint: Int)
+  /// Changes the cluster itself: says what shall be, so it does no harm when it is sent again.
+  case admin(AdminRequest)
 }
 
 /// What became of a call.

@@ -23,7 +23,9 @@ extension ClientMachine {
     case .waiting: calls.remove(id, from: &waiting)
     case .held: calls.remove(id, from: &held)
     case .paused: calls.remove(id, from: &paused)
-    case .parked: calls.remove(id, from: &parked)
+    case .parked:
+      if let index = calls[id]?.queuedAt { endpoints[index].listenerCount -= 1 }
+      calls.remove(id, from: &parked)
     case .pinned(let index): calls.remove(id, from: &endpoints[index].pinned)
     case .sent(let index): calls.remove(id, from: &endpoints[index].sent)
     }
@@ -33,7 +35,9 @@ extension ClientMachine {
     case .waiting: calls.append(id, to: &waiting)
     case .held: calls.append(id, to: &held)
     case .paused: calls.append(id, to: &paused)
-    case .parked: calls.append(id, to: &parked)
+    case .parked:
+      if let index = calls[id]?.queuedAt { endpoints[index].listenerCount += 1 }
+      calls.append(id, to: &parked)
     case .pinned(let index): calls.append(id, to: &endpoints[index].pinned)
     case .sent(let index): calls.append(id, to: &endpoints[index].sent)
     }
@@ -65,7 +69,7 @@ extension ClientMachine {
     into effects: inout ClientEffects
   ) {
     // The clock of silence runs from the question, not from the last answer.
-    if endpoints[index].sent.isEmpty { endpoints[index].lastHeard = now }
+    if !endpoints[index].isBusy { endpoints[index].lastHeard = now }
     move(id, to: .sent(index))
     if calls[id]?.sentAt == nil { calls[id]?.sentAt = now }
     if calls[id]?.isCommand == true, calls[id]?.identity == nil {
@@ -85,7 +89,7 @@ extension ClientMachine {
     through index: Int,
     now: Instant
   ) -> RequestIdentity {
-    if calls[id]?.purpose == .renewal, case .open(let open) = session {
+    if calls[id]?.isFreelyRepeated == true, case .open(let open) = session {
       // May be repeated freely, so it takes no number.
       let first = SequenceNumber(open.window.firstIncomplete)
       return .session(open.id, .zero, firstIncomplete: first)
@@ -244,7 +248,7 @@ extension ClientMachine {
     let isUncertain = !isOver && (isSent || call?.isUncertain == true || call?.queuedAt != nil)
     return CallFailure(
       reason: reason,
-      mayHaveExecuted: isUncertain && call?.isCommand == true,
+      mayHaveExecuted: isUncertain && call?.isChange == true,
       endpoints: reports,
       request: call?.request
     )
@@ -277,6 +281,7 @@ extension ClientMachine {
       effects.results.append((id, result))
     case .openSession: didOpenSession(call, result, now: now, into: &effects)
     case .renewal: didRenew(call, result, now: now)
+    case .renewLeases(let ids): didRenew(ids, call, result, now: now, into: &effects)
     case .settle(let acquire): didSettle(acquire, call, result, now: now)
     }
   }

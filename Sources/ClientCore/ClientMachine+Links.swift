@@ -73,10 +73,65 @@ extension ClientMachine {
       let header = try FrameHeader.next(in: &input, bodyLimit: limit)
     {
       let body = try input.readBytes(header.bodyByteCount)
-      guard header.kind == .reply else { throw .invalid("frame kind") }
-      didAnswer(CallID(header.correlation), body, from: index, now: now, into: &effects)
+      switch header.kind {
+      case .reply: try didReply(header.correlation, body, from: index, now: now, into: &effects)
+      case .event:
+        let event = try Event(decodingAll: body)
+        didHear(event, of: header.correlation, now: now, into: &effects)
+      default: throw .invalid("frame kind")
+      }
     }
     if endpoints[index].link == link, !input.isEmpty { endpoints[index].partial = input.copied() }
+  }
+
+  private mutating func didReply(
+    _ correlation: UInt64,
+    _ body: [UInt8],
+    from index: Int,
+    now: Instant,
+    into effects: inout ClientEffects
+  ) throws(WireError) {
+    if correlation == 0 {
+      checkSign(body, from: index, into: &effects)
+    } else if correlation & Self.watchMark != 0 {
+      let number = correlation & ~Self.watchMark
+      try didAnswerWatch(number, body, from: index, now: now, into: &effects)
+    } else {
+      didAnswer(CallID(correlation), body, from: index, now: now, into: &effects)
+    }
+  }
+
+  /// A node that has heard of no leader for long knows nothing new: its watches go on elsewhere.
+  private mutating func checkSign(
+    _ body: [UInt8],
+    from index: Int,
+    into effects: inout ClientEffects
+  ) {
+    guard endpoints[index].listenerCount > 0, endpoints.count > 1,
+      let status = try? NodeStatus(decodingAll: body),
+      status.quietNanoseconds > settings.quorumPatience.wholeNanoseconds
+    else { return }
+    endpoints[index].failure = ErrorCode.noQuorum.sentence
+    if index == preferred { preferred = (preferred + 1) % endpoints.count }
+    moveWatches(from: index, into: &effects)
+    askAgain(for: index)
+  }
+
+  private mutating func didHear(
+    _ event: Event,
+    of session: UInt64,
+    now: Instant,
+    into effects: inout ClientEffects
+  ) {
+    switch event {
+    case .watch(let event): didSee(event, now: now, into: &effects)
+    case .lockResolved(let sequence, let reply):
+      guard isOpen(SessionID(session)) else { return }
+      didResolve(sequence, reply, now: now, into: &effects)
+    case .lockLost(let token, let name):
+      guard isOpen(SessionID(session)) else { return }
+      didLose(token, name, into: &effects)
+    }
   }
 
   private mutating func greet(
@@ -111,6 +166,7 @@ extension ClientMachine {
     if index == preferred { preferred = (preferred + 1) % endpoints.count }
     takeBack(from: index)
     askAgain(for: index)
+    moveWatches(from: index, into: &effects)
     giveUpUnreachable(index, now: now, into: &effects)
   }
 
@@ -146,7 +202,8 @@ extension ClientMachine {
   /// Whether calls that are not under way want to go to an endpoint.
   func wants(_ index: Int) -> Bool {
     if !endpoints[index].pinned.isEmpty { return true }
-    return index == preferred && !(waiting.isEmpty && held.isEmpty && paused.isEmpty)
+    guard index == preferred else { return false }
+    return !(waiting.isEmpty && held.isEmpty && paused.isEmpty && idleWatches.isEmpty)
   }
 
   mutating func connectWhereNeeded(now: Instant, into effects: inout ClientEffects) {

@@ -1,10 +1,17 @@
-internal import RoostWire
+package import RoostWire
 
 /// An acquire that nobody wants any more, but that the cluster may have executed or may execute yet.
 struct GivenUpAcquire: Equatable, Sendable {
   let sequence: SequenceNumber
   /// The lock's name, if it asked for one alone.
   let name: [UInt8]
+}
+
+/// A grant that the application holds.
+struct HeldGrant: Sendable {
+  let token: UInt64
+  /// The locks that it still has of those that it was given.
+  var names: [[UInt8]]
 }
 
 /// Locks: acquires that wait, and acquires that nobody wants any more.
@@ -86,10 +93,88 @@ extension ClientMachine {
 
   // MARK: Holding
 
+  /// Until when the session, and with it every grant, is surely alive by this client's clock; nil without a session.
+  package var surelyHeldUntil: Instant? {
+    if case .open(let open) = session { open.surelyUntil } else { nil }
+  }
+
+  /// Whether a grant is held, as far as this client can prove.
+  package func holds(_ token: UInt64) -> Bool { holds.contains { $0.token == token } }
+
+  /// When holders must be told that nothing is proven any more.
+  func holdsEnd(_ open: OpenClientSession) -> Instant {
+    let lead = (settings.lossLead ?? open.ttl / 10).wholeNanoseconds
+    let end = open.surelyUntil.nanoseconds
+    return Instant(nanoseconds: end > lead ? end - lead : 0)
+  }
+
+  /// Keeps count of what is held, and of the session's end, by what the application's own commands were answered.
   mutating func note(
     _ call: PendingCall,
     _ result: CallResult,
     now: Instant,
     into effects: inout ClientEffects
-  ) {}
+  ) {
+    guard case .command(let command) = call.kind, case .answered(let body) = result else { return }
+    switch command {
+    case .acquire(let acquire):
+      guard case .lock(.granted(let token)) = try? Reply(decodingAll: body) else { return }
+      didGrant(token, acquire.wants.map(\.name), to: call, into: &effects)
+    case .release(let release): didRelease(release, try? Reply(decodingAll: body))
+    case .closeSession:
+      guard case .done = try? Reply(decodingAll: body) else { return }
+      holds = []
+      endSession(now: now, into: &effects)
+    default: return
+    }
+  }
+
+  private mutating func didGrant(
+    _ token: UInt64,
+    _ names: [[UInt8]],
+    to call: PendingCall,
+    into effects: inout ClientEffects
+  ) {
+    guard let request = call.request, isOpen(request.session) else {
+      return effects.notices.append(.lockLost(token: token, .sessionEnded))
+    }
+    // A lock that is taken once more has its token already.
+    guard !holds(token) else { return }
+    holds.append(HeldGrant(token: token, names: names))
+    holds.sort { $0.token < $1.token }
+  }
+
+  private mutating func didRelease(_ release: Release, _ reply: Reply?) {
+    switch reply {
+    case .released(depth: 0), .failure: drop(release.token, release.name)
+    default: return
+    }
+  }
+
+  private mutating func drop(_ token: UInt64, _ name: [UInt8]) {
+    guard let place = holds.firstIndex(where: { $0.token == token }) else { return }
+    holds[place].names.removeAll { $0 == name }
+    if name.isEmpty || holds[place].names.isEmpty { holds.remove(at: place) }
+  }
+
+  /// An operator took a grant away; of several locks that were taken together, what is left is worth nothing to their holder.
+  mutating func didLose(_ token: UInt64, _ name: [UInt8], into effects: inout ClientEffects) {
+    guard let place = holds.firstIndex(where: { $0.token == token }) else { return }
+    holds.remove(at: place)
+    effects.notices.append(.lockLost(token: token, .forced))
+  }
+
+  mutating func loseWhatIsNotProven(
+    _ open: OpenClientSession,
+    now: Instant,
+    into effects: inout ClientEffects
+  ) {
+    guard !holds.isEmpty, now >= holdsEnd(open) else { return }
+    loseAll(.unproven, into: &effects)
+  }
+
+  mutating func loseAll(_ loss: ClientNotice.Loss, into effects: inout ClientEffects) {
+    for hold in holds { effects.notices.append(.lockLost(token: hold.token, loss)) }
+    holds = []
+  }
 }

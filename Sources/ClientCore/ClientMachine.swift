@@ -20,6 +20,18 @@ package struct ClientMachine: Sendable {
   var parked = CallTable.Queue()
   /// The same by their numbers.
   var parkedCalls: [SequenceNumber: CallID] = [:]
+  /// Ascending by id.
+  var watches: [ClientWatch] = []
+  /// Watches to be asked for at the preferred endpoint.
+  var idleWatches: [WatchID] = []
+  /// Watches that are asked for again soon, earliest first.
+  var pausedWatches: [(until: Instant, id: WatchID)] = []
+  var lastWatch: UInt64 = 0
+  /// Grants, ascending by token.
+  var holds: [HeldGrant] = []
+  /// Leases that are kept alive, ascending by id.
+  var leases: [KeptLease] = []
+  var leaseRenewalAt = Instant.distantFuture
   var preferred: Int
   var session = ClientSession.none
   /// The number that the next session begins with: an event about an earlier session's request fits no later one.
@@ -80,6 +92,9 @@ package struct ClientMachine: Sendable {
   /// Ends every call and link.
   package mutating func close(now: Instant, into effects: inout ClientEffects) {
     session = .none
+    watches = []
+    holds = []
+    leases = []
     for id in calls.ids { finish(id, .closed, now: now, into: &effects) }
     for index in endpoints.indices {
       if let link = endpoints[index].link { effects.closes.append(link) }
@@ -93,6 +108,8 @@ package struct ClientMachine: Sendable {
     if let first = calls.first(of: paused), let call = calls[first] {
       deadline = min(deadline, call.retryAt)
     }
+    if let first = pausedWatches.first { deadline = min(deadline, first.until) }
+    deadline = min(deadline, leaseRenewalAt)
     for index in endpoints.indices {
       let endpoint = endpoints[index]
       deadline = min(deadline, endpoint.deadline(settings))
@@ -108,8 +125,10 @@ package struct ClientMachine: Sendable {
     ringAlarms(now: now, into: &effects)
     endPauses(now: now)
     advanceSession(now: now, into: &effects)
+    renewLeases(now: now)
     connectWhereNeeded(now: now, into: &effects)
     sendWaiting(now: now, into: &effects)
+    startWatches(now: now, into: &effects)
     alarms.settle(calls)
   }
 

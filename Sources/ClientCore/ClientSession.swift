@@ -37,6 +37,7 @@ extension ClientMachine {
       let patience = now.advanced(by: ttl)
       _ = add(.command(.openSession(open)), for: .openSession, deadline: patience, now: now)
     case .open(var open):
+      loseWhatIsNotProven(open, now: now, into: &effects)
       guard now >= open.renewAt, open.renewal == nil else { return }
       // One that gets no answer for long makes way for another, which would prove more.
       let patience = now.advanced(by: max(ttl / 3, .milliseconds(100)))
@@ -47,8 +48,9 @@ extension ClientMachine {
 
   /// When the session is due to be renewed.
   var sessionDeadline: Instant {
-    guard case .open(let open) = session, open.renewal == nil else { return .distantFuture }
-    return open.renewAt
+    guard case .open(let open) = session else { return .distantFuture }
+    let end = holds.isEmpty ? .distantFuture : holdsEnd(open)
+    return open.renewal == nil ? min(open.renewAt, end) : end
   }
 
   /// Until when something surely lives that was given that long when a request was executed, by the client's own clock.
@@ -65,7 +67,7 @@ extension ClientMachine {
     guard case .session = settings.identity, call.isCommand, call.identity == nil else {
       return false
     }
-    return call.purpose != .openSession && call.purpose != .renewal
+    return call.purpose != .openSession && !call.isFreelyRepeated
   }
 
   /// Gives a call a number, if the session has one.
@@ -167,6 +169,8 @@ extension ClientMachine {
     guard case .open(let open) = session else { return }
     nextSequence = open.window.next
     session = .none
+    loseAll(.sessionEnded, into: &effects)
+    effects.notices.append(.sessionEnded(open.id))
     if let renewal = open.renewal {
       move(renewal, to: .none)
       calls.remove(renewal)

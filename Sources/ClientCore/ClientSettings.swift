@@ -21,6 +21,11 @@ package struct ClientSettings: Hashable, Sendable {
   package var retryDelay = Duration.milliseconds(20)
   /// The longest life of a one-shot request; the cluster takes none that ends more than a minute ahead.
   package var oneShotLifetime = Duration.seconds(45)
+  /// How long before the end of the time for which a lock is surely held its holder is told to stop; nil: a tenth of the session's
+  /// time to live.
+  package var lossLead: Duration?
+  /// Bytes that a watch may have told and the application not read; above it the watch pauses, and later goes on from history.
+  package var watchByteBudget = 4 << 20
   /// The label of the session, for people who look at the cluster.
   package var label: [UInt8] = []
 

@@ -18,6 +18,8 @@ package struct Endpoint: Sendable {
   var pinned = CallTable.Queue()
   /// Calls that were sent over the link and not answered.
   var sent = CallTable.Queue()
+  /// Watches, and acquires in queues, that news is expected for over the link.
+  var listenerCount = 0
   /// Bytes of a frame whose rest has not come.
   var partial: [UInt8] = []
   var lastHeard = Instant(nanoseconds: 0)
@@ -35,6 +37,9 @@ package struct Endpoint: Sendable {
     if case .open = state { true } else { false }
   }
 
+  /// Whether the node has something to say, now or later.
+  var isBusy: Bool { !sent.isEmpty || listenerCount > 0 }
+
   mutating func becomeIdle() {
     state = .idle
     link = nil
@@ -48,7 +53,7 @@ package struct Endpoint: Sendable {
     case .idle: .distantFuture
     case .connecting(let since), .greeting(let since): since.advanced(by: settings.connectTimeout)
     case .open:
-      sent.isEmpty
+      !isBusy
         ? .distantFuture
         : lastHeard.advanced(by: askedForSign ? settings.silence * 2 : settings.silence)
     }

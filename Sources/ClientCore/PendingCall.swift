@@ -7,6 +7,7 @@ struct PendingCall: Sendable {
     case application
     case openSession
     case renewal
+    case renewLeases([UInt64])
     /// To see to it that an acquire which was given up holds nothing.
     case settle(GivenUpAcquire)
   }
@@ -60,6 +61,22 @@ struct PendingCall: Sendable {
     if case .command = kind { true } else { false }
   }
 
+  /// Whether it can change anything.
+  var isChange: Bool {
+    switch kind {
+    case .command, .admin: true
+    case .query, .status: false
+    }
+  }
+
+  /// Whether it does no harm when it is executed twice, and so takes no number.
+  var isFreelyRepeated: Bool {
+    switch kind {
+    case .command(.keepAlive), .command(.renewLeases): true
+    default: false
+    }
+  }
+
   var acquire: Acquire? {
     if case .command(.acquire(let acquire)) = kind { acquire } else { nil }
   }
@@ -77,6 +94,7 @@ struct PendingCall: Sendable {
     case .command: .request
     case .query: .query
     case .status: .status
+    case .admin: .admin
     }
   }
 
@@ -90,6 +108,7 @@ struct PendingCall: Sendable {
     case .command(let command):
       identity?.encode(into: &output)
       command.encode(into: &output)
+    case .admin(let request): request.encode(into: &output)
     }
   }
 }

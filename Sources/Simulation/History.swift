@@ -54,6 +54,7 @@ extension CallKind {
     case .query(let level, .get(let get)): "\(level) get \(text(get.key))"
     case .query(let level, let query): "\(level) \(query)"
     case .status(let endpoint): "status of endpoint \(endpoint)"
+    case .admin(let request): "\(request)"
     }
   }
 }

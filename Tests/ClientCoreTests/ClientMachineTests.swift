@@ -7,6 +7,8 @@ struct Conversation {
   var machine: ClientMachine
   var effects = ClientEffects()
   var now = Instant(nanoseconds: 1_000_000_000)
+  /// Every request that was looked at.
+  var sentRequests: [(correlation: UInt64, body: [UInt8])] = []
 
   init(endpoints: Int = 3, _ change: (inout ClientSettings) -> Void = { _ in }) {
     var settings = ClientSettings()
@@ -79,6 +81,13 @@ struct Conversation {
     receive(bytes, on: link)
   }
 
+  /// An event comes; `session` is the correlation of news of locks.
+  mutating func tell(_ event: Event, of session: UInt64 = 0, on link: LinkID) {
+    var bytes: [UInt8] = []
+    bytes.appendFrame(.event, correlation: session) { event.encode(into: &$0) }
+    receive(bytes, on: link)
+  }
+
   /// The frames that were sent since the last look.
   mutating func takeFrames() throws -> [(kind: FrameKind, correlation: UInt64, body: [UInt8])] {
     var frames: [(FrameKind, UInt64, [UInt8])] = []
@@ -90,6 +99,7 @@ struct Conversation {
       }
     }
     effects.sends = []
+    sentRequests += frames.filter { $0.0 == .request }.map { ($0.1, $0.2) }
     return frames
   }
 
