@@ -96,7 +96,8 @@ extension Consensus {
   ) {
     guard follow(sender, now: now, into: &effects), let following else { return }
     self.following?.round = max(following.round, heartbeat.round)
-    heardTime = max(heardTime, heartbeat.time)
+    heardTime = heardTimeIn == term ? max(heardTime, heartbeat.time) : heartbeat.time
+    heardTimeIn = term
     commit(through: heartbeat.commit, verified: following.verified, into: &effects)
     sendAcceptance(into: &effects)
   }

@@ -40,13 +40,21 @@ extension Consensus {
 
   /// What the leader's cluster time is at `now`; elsewhere the newest that was heard.
   package mutating func clusterTime(now: Instant) -> ClusterTime {
-    leadership?.clock.read(at: now, limit: settings.loyalty) ?? max(heardTime, log.lastTime)
+    leadership?.clock.read(at: now, limit: settings.loyalty) ?? knownTime
+  }
+
+  /// Where cluster time stands as far as this node knows.
+  ///
+  /// What an earlier leader told counts no more once the log holds a later one's entries: that one may never have heard it,
+  /// and whoever goes on from there would end its leases early.
+  private var knownTime: ClusterTime {
+    heardTimeIn >= log.lastTerm ? max(heardTime, log.lastTime) : log.lastTime
   }
 
   mutating func becomeLeader(now: Instant, into effects: inout Effects) {
     precondition(following == nil, "a term has one leader")
     candidacy = nil
-    let clock = ClusterClock(time: max(heardTime, log.lastTime), now: now)
+    let clock = ClusterClock(time: knownTime, now: now)
     leadership = Leadership(
       openingIndex: log.lastIndex.next,
       clock: clock,
@@ -164,6 +172,9 @@ extension Consensus {
     let place =
       limit < log.base.index
       ? limit : log.lastPosition(upTo: limit, term: rejection.hint.term).index
+    // Whoever lacks what it had acknowledged started again in this term, after damage. It stands by its promise until
+    // it has everything again, so what was counted stays true; an old answer that says the same costs a message.
+    leadership?.progress[slot].didLose(after: place)
     leadership?.progress[slot].becomeProbe(next: place.next)
     replicate(to: slot, now: now, into: &effects)
   }

@@ -34,6 +34,8 @@ package struct Consensus: Hashable, Sendable {
   var promised: LogPosition
   /// The newest cluster time that any leader told.
   var heardTime: ClusterTime
+  /// The term of the leader that told it.
+  var heardTimeIn: Term
   var electionDeadline: Instant
   /// Until then no vote is given, because one given before a restart may support a leader's lease.
   var loyalUntil: Instant
@@ -78,6 +80,7 @@ package struct Consensus: Hashable, Sendable {
     snapshot = restored.snapshot
     promised = restored.promised
     heardTime = log.lastTime
+    heardTimeIn = log.lastTerm
     electionDeadline = now
     loyalUntil = settings.leaseReads ? now.advanced(by: settings.loyalty) : now
     self.random = random

@@ -8,9 +8,7 @@ struct Progress: Hashable, Sendable {
   var votes = false
   var decidesAnew = false
 
-  /// The member has the leader's entries up to here on its disk.
-  ///
-  /// Only grows.
+  /// The member has the leader's entries up to here on its disk, or has promised to act as if it had.
   var match: LogIndex = .zero
   /// The next entry to send.
   var next: LogIndex
@@ -94,6 +92,9 @@ struct Progress: Hashable, Sendable {
     }
     flights.removeFirst(landed)
   }
+
+  /// The member says that it has no more than this.
+  mutating func didLose(after index: LogIndex) { match = min(match, index) }
 
   /// Whether a round that began later was answered without what was sent before it.
   ///
