@@ -210,7 +210,9 @@ package struct Replica: Sendable {
       }
       let shift = has(.ownTimeApplied) ? id.rawValue : 0
       let time = ClusterTime(entry.time.rawValue + shift)
-      state.apply(entry.payload, at: index, time: time, into: &output)
+      // Of what the protocol itself wrote, only the time means something here.
+      let payload = entry.kind == .requests ? entry.payload : []
+      state.apply(payload, at: index, time: time, into: &output)
       applied = index
       byteCount += entry.byteCount
       plan.byteCount += entry.byteCount
@@ -265,6 +267,12 @@ package struct Replica: Sendable {
     } catch {
       return error != .noSuccessor
     }
+  }
+
+  /// Begins to make `members` the whole cluster; only a leader can, and it may refuse.
+  package mutating func change(to members: [Member], now: Instant) throws(ChangeRefusal) {
+    let version = consensus.membership.version
+    try consensus.change(to: members, ifVersion: version, now: now, into: &asked)
   }
 
   // MARK: Status
