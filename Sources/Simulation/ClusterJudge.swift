@@ -56,8 +56,8 @@ struct ClusterJudge {
   private var hashes: [UInt64] = []
   private var leaders: [Term: NodeID] = [:]
 
-  init(_ flaw: StormFlaw?, judgesTime: Bool) {
-    oracle = StormFlaw.state(flaw)
+  init(_ oracle: ReplicatedState, judgesTime: Bool) {
+    self.oracle = oracle
     self.judgesTime = judgesTime
   }
 

@@ -43,6 +43,12 @@ package enum CoverageMark: String, CaseIterable, Sendable {
   case snapshotReceived = "snapshot received"
   case snapshotLoaded = "state replaced by a snapshot"
   case startFromSnapshot = "start from a snapshot"
+  case powerLostAtStart = "power lost in the middle of a start"
+  case startRefusedByDisk = "start refused by the disk"
+  case diskLost = "disk lost"
+  case damagedBeyondHealing = "damaged so that the node was replaced"
+  case oversizedFrame = "oversized frame refused"
+  case changeRefusedForQuorum = "membership change refused for the quorum's sake"
   case membershipChanged = "membership changed"
   case leadershipHandedOver = "leadership handed over"
   // Requests and sessions.

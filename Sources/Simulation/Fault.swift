@@ -44,6 +44,26 @@ package enum FaultAction: Equatable, Sendable {
   case slowDisk(node: Int, factor: UInt64, length: UInt64)
   /// The next write of the log fails.
   case writeFailure(node: Int)
+  /// Something beside the log fails on the disk, so many operations from now.
+  case operationFailure(node: Int, after: Int)
+  /// The disk has room for so many bytes more, and then for none.
+  case fullDisk(node: Int, room: Int, length: UInt64)
+  /// The next sync of a new snapshot says that it is done and does nothing.
+  case lyingSync(node: Int)
+  /// Power is lost, and what the disk holds is damaged when it comes back; the number says where and how.
+  case bitRot(node: Int, draw: UInt64, down: UInt64)
+  /// The disk is lost with all that is on it; an empty one takes its place.
+  case diskLoss(node: Int, down: UInt64)
+  /// Power is lost, and again in the middle of the next start, so many operations of the disk into it.
+  case powerLossAtStart(node: Int, operations: Int, down: UInt64)
+  /// What gets from one node to another takes so much longer.
+  case slowLink(from: Int, to: Int, delay: UInt64, length: UInt64)
+  /// Bytes that are no message reach one node from another.
+  case garbage(from: Int, to: Int, draw: UInt64)
+  /// Whoever leads is asked to let another lead.
+  case handOver
+  /// The cluster is to have these voters and these learners, and nobody else.
+  case members(voters: [Int], learners: [Int])
   /// A client's process ends and another takes its place.
   case clientDeath(client: Int)
 }
@@ -66,6 +86,16 @@ extension FaultAction {
     case .clockDrift: "clock drift"
     case .slowDisk: "slow disk"
     case .writeFailure: "write failure"
+    case .operationFailure: "disk operation failure"
+    case .fullDisk: "full disk"
+    case .lyingSync: "lying sync"
+    case .bitRot: "bit rot"
+    case .diskLoss: "disk loss"
+    case .powerLossAtStart: "power loss at a start"
+    case .slowLink: "slow link"
+    case .garbage: "garbage"
+    case .handOver: "hand-over"
+    case .members: "membership change"
     case .clientDeath: "client death"
     }
   }
@@ -96,6 +126,34 @@ extension FaultAction: CustomStringConvertible {
       "the disk of node \(node + 1) is \(factor) times as slow for \(milliseconds(length))"
     case .writeFailure(let node): "the next write of node \(node + 1) fails"
     case .clientDeath(let client): "client \(client + 1) dies and another takes its place"
+    default: restOfDescription
+    }
+  }
+}
+
+extension FaultAction {
+  fileprivate var restOfDescription: String {
+    switch self {
+    case .operationFailure(let node, let after):
+      "on the disk of node \(node + 1) an operation fails, \(after) from now"
+    case .fullDisk(let node, let room, let length):
+      "the disk of node \(node + 1) has \(room) bytes left for \(milliseconds(length))"
+    case .lyingSync(let node): "the next sync of a snapshot on node \(node + 1) does nothing"
+    case .bitRot(let node, _, let down):
+      "node \(node + 1) loses power for \(milliseconds(down)), and its disk rots"
+    case .diskLoss(let node, let down):
+      "node \(node + 1) loses its disk, and has an empty one after \(milliseconds(down))"
+    case .powerLossAtStart(let node, let operations, let down):
+      "node \(node + 1) loses power for \(milliseconds(down)), and again \(operations) operations into its start"
+    case .slowLink(let from, let to, let delay, let length):
+      "from node \(from + 1) to node \(to + 1) everything takes \(milliseconds(delay)) longer"
+        + " for \(milliseconds(length))"
+    case .garbage(let from, let to, _):
+      "garbage reaches node \(to + 1) from node \(from + 1)"
+    case .handOver: "the leader is asked to hand over"
+    case .members(let voters, let learners):
+      "nodes \(voters.map { $0 + 1 }) are to vote, \(learners.map { $0 + 1 }) to learn"
+    default: kind
     }
   }
 }

@@ -8,7 +8,7 @@ import RoostWire
 /// Rare situations, noted where they show.
 extension SimulatedCluster {
   func noteStart(_ node: SimulatedNode, _ life: NodeLife, _ recovered: Recovered) {
-    let last = life.replica.consensus.lastIndex
+    let last = life.look { $0.consensus.lastIndex }
     life.lastStaged = last
     if recovered.snapshot != nil { meet(.startFromSnapshot) }
     if last < node.lastIndexAtEnd { meet(.entriesLost) }
@@ -25,11 +25,9 @@ extension SimulatedCluster {
     switch (life.role, change.role) {
     case (_, .leader):
       meet(.leaderChosen)
-      let consensus = life.replica.consensus
-      if let last = consensus.entry(at: consensus.commitIndex.next), last.term < change.term {
-        meet(.openingOverOlderTerm)
-      }
-      let leaders = nodes.count { $0.life?.replica.consensus.isLeader == true }
+      let next = life.look { $0.consensus.entry(at: $0.consensus.commitIndex.next) }
+      if let next, next.term < change.term { meet(.openingOverOlderTerm) }
+      let leaders = nodes.count { $0.life?.look { $0.consensus.isLeader } == true }
       if leaders > 1 { meet(.twoBelieveToLead) }
     case (.leader, _):
       meet(.leaderDeposed)
@@ -49,7 +47,7 @@ extension SimulatedCluster {
     }
     if let last = write.entries.last {
       life.lastStaged = last.index
-      if life.replica.consensus.isLeader { life.lastOwn = last.index }
+      if life.look({ $0.consensus.isLeader }) { life.lastOwn = last.index }
       judge.willWrite(write.entries, at: now)
       if write.entries.contains(where: { $0.byteCount > plan.journal.groupByteLimit }) {
         meet(.largeEntry)

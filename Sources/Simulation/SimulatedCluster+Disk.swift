@@ -31,10 +31,11 @@ extension SimulatedCluster {
   }
 
   private func noteRoom(_ node: SimulatedNode, _ life: NodeLife, _ local: Instant) {
-    guard life.journal.admitsWrites != life.replica.admitsRequests else { return }
-    life.replica.admitsRequests = life.journal.admitsWrites
-    tell("node \(node.id)", life.replica.admitsRequests ? "has room again" : "has a full disk")
-    guard !life.replica.admitsRequests else { return }
+    let admits = life.journal.admitsWrites
+    guard admits != life.look({ $0.admitsRequests }) else { return }
+    life.replica.admitsRequests = admits
+    tell("node \(node.id)", admits ? "has room again" : "has a full disk")
+    guard !admits else { return }
     meet(.diskFull)
     _ = life.replica.handOver(now: local)
   }

@@ -1,4 +1,5 @@
 import RoostJournal
+import RoostRaft
 import RoostWire
 
 /// Faults: how they strike and how they end.
@@ -19,7 +20,14 @@ extension SimulatedCluster {
     case .slowDisk(let node, let factor, let length):
       slowDown(nodes[node], factor)
       queue.add(.end(.disk(node)), at: now + length)
-    case .writeFailure(let node): nodes[node].disk.nextWriteFailure = .failed
+    case .writeFailure, .operationFailure, .fullDisk, .lyingSync, .bitRot, .diskLoss,
+      .powerLossAtStart:
+      strikeDisk(action)
+    case .handOver, .members: strikeLeader(action)
+    case .garbage(let from, let to, let draw): sendGarbage(from: from, to: to, draw)
+    case .slowLink(let from, let to, let delay, let length):
+      network.slowDown(from: from, to: to, by: Int64(delay))
+      queue.add(.end(.slowLink(from: from, to: to, delay: delay)), at: now + length)
     case .clientDeath(let client): die(clients[client])
     case .resetConnections(let node): resetConnections(of: nodes[node])
     case .foulWeather(let weather, let length):
@@ -86,6 +94,11 @@ extension SimulatedCluster {
     case .open(let ways):
       for way in ways { network.shut(from: way.from, to: way.to, by: -1) }
     case .weather: network.storms.removeFirst()
+    case .slowLink(let from, let to, let delay):
+      network.slowDown(from: from, to: to, by: -Int64(delay))
+    case .room(let node):
+      nodes[node].disk.capacity = nil
+      wake(nodes[node])
     case .disk(let node): nodes[node].disk.latency = nodes[node].usualLatency
     }
   }
@@ -95,10 +108,14 @@ extension SimulatedCluster {
     tell("fate", "everything is healed")
     isHealed = true
     network.calm()
+    wanted = nodes.map { _ in Goal.voter }
     for node in nodes {
       node.fuse = nil
       node.disk.nextWriteFailure = nil
       node.disk.nextOperationFailure = nil
+      node.disk.operationsBeforeFailure = 0
+      node.disk.lyingSyncs = 0
+      node.startFuse = nil
       node.disk.capacity = nil
       node.disk.latency = node.usualLatency
       if node.pausedUntil > now { node.pausedUntil = now }

@@ -9,21 +9,23 @@ import RoostWire
 extension SimulatedCluster {
   /// Looks at what a node has done in its turn.
   func judgeTurn(_ node: SimulatedNode, _ life: NodeLife) {
-    let consensus = life.replica.consensus
-    report.highestTerm = max(report.highestTerm, consensus.term.rawValue)
-    if consensus.isLeader, let problem = judge.leads(node.id, in: consensus.term) {
-      breach("two leaders", problem)
+    let (term, isLeader, applied) = life.look {
+      ($0.consensus.term, $0.consensus.isLeader, $0.applied)
     }
-    guard life.judged < life.replica.applied else { return }
-    while life.judged < life.replica.applied {
-      life.judged = LogIndex(life.judged.rawValue + 1)
-      guard let entry = consensus.entry(at: life.judged) else { continue }
+    report.highestTerm = max(report.highestTerm, term.rawValue)
+    if isLeader, let problem = judge.leads(node.id, in: term) { breach("two leaders", problem) }
+    guard life.judged < applied else { return }
+    while life.judged < applied {
+      life.judged = life.judged.next
+      let index = life.judged
+      guard let entry = life.look({ $0.consensus.entry(at: index) }) else { continue }
       if let problem = judge.didApply(entry, at: now) {
         breach(problem.kind, "node \(node.id): \(problem.text)")
       }
     }
     report.committedCount = judge.entries.count
-    if let problem = judge.hasState(life.replica.state.stateHash, at: life.judged) {
+    let hash = life.look { $0.state.stateHash }
+    if let problem = judge.hasState(hash, at: life.judged) {
       breach("states differ", "node \(node.id): \(problem)")
     }
   }
@@ -36,7 +38,7 @@ extension SimulatedCluster {
     let committed = LogIndex(UInt64(judge.entries.count))
     return nodes.allSatisfy { node in
       guard let life = node.life else { return false }
-      return life.replica.applied == committed && life.journal.isIdle
+      return life.look({ $0.applied }) == committed && life.journal.isIdle
     }
   }
 
@@ -163,7 +165,7 @@ extension SimulatedCluster {
     for call in history {
       guard case .query(_, .range) = call.kind, case .page(let page) = call.reply else { continue }
       let sum = page.entries.reduce(0) { $0 + (WorkloadPlan.number(in: $1.value) ?? 0) }
-      guard sum != 0 || page.next != nil else { continue }
+      guard sum != 0, page.next == nil else { continue }
       breach("not atomic", "\(call): the accounts' sum is \(sum)")
     }
   }

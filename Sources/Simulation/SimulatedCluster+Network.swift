@@ -55,6 +55,11 @@ extension SimulatedCluster {
   func arrive(_ bytes: [UInt8], from: Int, to: Int) {
     let node = nodes[to]
     guard !network.isShut(from: from, to: to), let life = node.life else { return }
+    if let link = nodes[from].life?.links.first(where: { $0.to == to }), link.pipe != nil,
+      link.reachedLife != life.number
+    {
+      meet(.packetFromOldLife)
+    }
     life.inbox.append(.packet(from: NodeID(UInt64(from + 1)), bytes: bytes))
     wake(node)
   }
@@ -121,7 +126,7 @@ extension SimulatedCluster {
     pipe.add(bytes)
     guard !pipe.isMoving else { return }
     pipe.isMoving = true
-    queue.add(.pipe(pipe), at: now + network.streamDelay())
+    queue.add(.pipe(pipe), at: now + network.streamDelay(from: pipe.from, to: pipe.to))
   }
 
   /// The front of a stream reaches the other side, or is sent again.
@@ -143,7 +148,7 @@ extension SimulatedCluster {
     deliver(piece, through: pipe)
     guard pipe.isOpen, pipe.byteCount > 0, !pipe.isMoving else { return }
     pipe.isMoving = true
-    queue.add(.pipe(pipe), at: now + network.streamDelay())
+    queue.add(.pipe(pipe), at: now + network.streamDelay(from: pipe.from, to: pipe.to))
   }
 
   private func deliver(_ bytes: [UInt8], through pipe: Pipe) {

@@ -23,16 +23,49 @@ extension SimulatedCluster {
       drift: node.clock.drift,
       world: now
     )
+    if let fuse = node.startFuse {
+      node.disk.nextOperationFailure = .failed
+      node.disk.operationsBeforeFailure = fuse.operations
+    }
     do throws(JournalError) {
       let identity = JournalIdentity(cluster: Self.cluster, node: node.id)
       let (journal, recovered) = try Journal.open(
         on: node.disk,
         as: identity,
-        settings: plan.journal
+        incarnation: node.incarnation,
+        settings: StormFlaw.settings(plan.flaw, plan.journal)
       )
+      if node.startFuse != nil {
+        node.startFuse = nil
+        node.disk.nextOperationFailure = nil
+        node.disk.operationsBeforeFailure = 0
+      }
       try adopt(journal, recovered, on: node)
     } catch {
-      breach("start refused", "node \(node.id) can't open its journal: \(error)")
+      didNotStart(node, because: error)
+    }
+  }
+
+  /// A start that the disk refused is tried again; a node that must be replaced is.
+  private func didNotStart(_ node: SimulatedNode, because error: JournalError) {
+    tell("node \(node.id)", "does not start: \(error)")
+    let again = Happening.start(node: node.number, life: node.lifeCount)
+    if let fuse = node.startFuse {
+      node.startFuse = nil
+      meet(.powerLostAtStart)
+      node.disk.crash()
+      return queue.add(again, at: now + max(fuse.down, 1))
+    }
+    switch error {
+    case .disk(let failure) where failure.reason == .failed || failure.reason == .noSpace:
+      meet(.startRefusedByDisk)
+      queue.add(again, at: now + 500 * StormPlan.millisecond)
+    case .mustBeReplaced where impaired == node.number,
+      .unreadable where impaired == node.number:
+      meet(.damagedBeyondHealing)
+      node.replaceDisk(keepsIdentity: plan.flaw == .shell(.lostDiskKeepsIdentity))
+      queue.add(again, at: now + 500 * StormPlan.millisecond)
+    default: breach("start refused", "node \(node.id) can't open its journal: \(error)")
     }
   }
 
@@ -41,8 +74,8 @@ extension SimulatedCluster {
     _ recovered: Recovered,
     on node: SimulatedNode
   ) throws(JournalError) {
-    let members = (0..<plan.nodeCount).map { Member(NodeID(UInt64($0 + 1))) }
-    let founding = SnapshotMark(founding: Membership(founding: members))
+    let isFounder = node.number < plan.founderCount && recovered.incarnation == .zero
+    let founding = SnapshotMark(founding: isFounder ? foundingMembership : .none)
     let restored = Restored(
       incarnation: recovered.incarnation,
       hardState: plan.flaw == .shell(.voteForgottenAtStart) ? HardState() : recovered.hardState,
@@ -57,13 +90,20 @@ extension SimulatedCluster {
       id: node.id,
       settings: plan.settings,
       restored: restored,
-      state: recovered.snapshot == nil ? StormFlaw.state(plan.flaw) : try loadState(of: journal),
+      state: recovered.snapshot == nil
+        ? StormFlaw.state(plan.flaw, plan.stateLimits) : try loadState(of: journal),
       random: node.random.split(),
       now: local,
       snapshotByteCount: plan.snapshotByteCount
     )
     StormFlaw.plant(plan.flaw, into: &replica)
-    let life = NodeLife(number: node.lifeCount, replica: replica, journal: journal, now: local)
+    let life = NodeLife(
+      number: node.lifeCount,
+      replica: replica,
+      journal: journal,
+      promised: recovered.promised ?? .start,
+      now: local
+    )
     life.links = (0..<plan.nodeCount).filter { $0 != node.number }
       .map { PeerLink(from: node.number, to: $0, life: life.number, now: now) }
     node.life = life
@@ -105,12 +145,12 @@ extension SimulatedCluster {
     guard perform(node, life, local) else { return }
     keepLinks(node, life)
     flush(life)
-    mark(UInt64(node.number) << 32 | life.replica.applied.rawValue)
+    mark(UInt64(node.number) << 32 | life.look { $0.applied.rawValue })
     scheduleNext(node, life)
   }
 
   private func scheduleNext(_ node: SimulatedNode, _ life: NodeLife) {
-    var next = node.clock.world(at: life.replica.nextDeadline)
+    var next = node.clock.world(at: life.look { $0.nextDeadline })
     next = min(next, node.disk.nextDeadline.nanoseconds)
     for link in life.links where link.pipe == nil && !link.isDialling {
       next = min(next, link.nextAttempt)
@@ -223,8 +263,8 @@ extension SimulatedCluster {
   private func end(_ node: SimulatedNode, isSilent: Bool, down: UInt64) {
     guard let life = node.life else { return }
     mark(UInt64(node.number) << 8 | 2)
-    node.lastIndexAtEnd = life.replica.consensus.lastIndex
-    node.wasLeaderIn = life.replica.consensus.isLeader ? life.replica.consensus.term : .zero
+    node.lastIndexAtEnd = life.look { $0.consensus.lastIndex }
+    node.wasLeaderIn = life.look { $0.consensus.isLeader ? $0.consensus.term : .zero }
     if nodes.allSatisfy({ $0.life == nil || $0 === node }) { meet(.wholeClusterDown) }
     node.fuse = nil
     node.pausedUntil = 0

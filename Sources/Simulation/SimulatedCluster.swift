@@ -24,6 +24,7 @@ package final class SimulatedCluster {
     case start(node: Int, life: UInt64)
     case fault(FaultAction)
     case end(FaultEnd)
+    case operate
   }
 
   /// What is well again.
@@ -31,6 +32,8 @@ package final class SimulatedCluster {
     case open([(from: Int, to: Int)])
     case weather
     case disk(Int)
+    case slowLink(from: Int, to: Int, delay: UInt64)
+    case room(Int)
   }
 
   package let plan: StormPlan
@@ -49,6 +52,10 @@ package final class SimulatedCluster {
   var isHealed = false
   /// Told of everything that happens, if somebody wants to read the story.
   let narrator: ((String) -> Void)?
+  /// What each node is to be in the cluster; nil: not in it.
+  var wanted: [Goal?] = []
+  /// The node that has lost something of its disk that the others still have; one at a time.
+  var impaired: Int?
 
   /// How long a turn's own work takes at least, so that time goes on.
   static let turnCost: UInt64 = 2_000
@@ -64,12 +71,14 @@ package final class SimulatedCluster {
     )
     workloadRandom = random.split()
     judge = ClusterJudge(
-      plan.flaw,
+      StormFlaw.state(plan.flaw, plan.stateLimits),
       judgesTime: !plan.faults.contains { $0.action.kind == "clock jump" }
     )
     for number in 0..<plan.nodeCount { addNode(number, random.split()) }
     for number in plan.clients.indices { addClient(number, random.split()) }
     for fault in plan.faults { queue.add(.fault(fault.action), at: fault.time) }
+    wanted = nodes.map { _ in Goal.voter }
+    queue.add(.operate, at: StormPlan.second)
   }
 
   private func addNode(_ number: Int, _ random: SplitMix64) {
@@ -161,6 +170,7 @@ package final class SimulatedCluster {
     case .start(let node, let life): start(nodes[node], after: life)
     case .fault(let action): strike(action)
     case .end(let end): finish(end)
+    case .operate: operate()
     }
   }
 

@@ -15,6 +15,8 @@ struct SimulatedDirectory: Equatable {
   private var durable: [String: Int] = [:]
   private var unsynced: [NameChange] = []
 
+  var byteCount: Int { files.values.reduce(0) { $0 + $1.current.count } }
+
   var names: [String] { current.keys.sorted() }
 
   func file(_ name: String) throws(DiskError) -> SimulatedFile {
@@ -27,6 +29,16 @@ struct SimulatedDirectory: Equatable {
   mutating func write(_ bytes: [UInt8], to name: String, at offset: Int) throws(DiskError) {
     let number = try number(of: name)
     files[number]?.write(bytes, at: offset)
+  }
+
+  /// Writes, and syncs the file.
+  mutating func writeThrough(
+    _ bytes: [UInt8],
+    to name: String,
+    at offset: Int
+  ) throws(DiskError) {
+    let number = try number(of: name)
+    files[number]?.writeThrough(bytes, at: offset)
   }
 
   mutating func perform(_ operation: DiskOperation, capacity: Int?) throws(DiskError) {
@@ -112,8 +124,7 @@ struct SimulatedDirectory: Equatable {
   private func reserve(_ byteCount: Int, for name: String, capacity: Int?) throws(DiskError) {
     guard let capacity else { return }
     let own = current[name].flatMap { files[$0]?.current.count } ?? 0
-    let used = files.values.reduce(0) { $0 + $1.current.count }
-    guard used - own + max(own, byteCount) <= capacity else {
+    guard byteCount - own + max(own, byteCount) <= capacity else {
       throw DiskError(operation: "write", file: name, reason: .noSpace, code: 0)
     }
   }

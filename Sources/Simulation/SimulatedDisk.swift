@@ -50,6 +50,8 @@ package final class SimulatedDisk: Disk {
   package var nextOperationFailure: DiskError.Reason?
   /// How many operations still succeed before the one that fails.
   package var operationsBeforeFailure = 0
+  /// How many of the next syncs of new snapshots do nothing and say that they are done.
+  package var lyingSyncs = 0
   /// What was done so far, for tests that count crash points.
   package private(set) var stepCount = 0
 
@@ -57,6 +59,9 @@ package final class SimulatedDisk: Disk {
     self.random = random
     self.latency = latency
   }
+
+  /// Bytes in all files.
+  package var usedByteCount: Int { contents.byteCount }
 
   /// A disk with the same content and nothing under way: to try something on.
   package func copy() -> SimulatedDisk {
@@ -120,7 +125,11 @@ package final class SimulatedDisk: Disk {
 
 extension SimulatedDisk {
   /// When the next completion, or a step on the way to one, is due.
-  package var nextDeadline: Instant { jobs.map(\.due).min() ?? .distantFuture }
+  package var nextDeadline: Instant {
+    var next = Instant.distantFuture
+    for job in jobs where job.due < next { next = job.due }
+    return next
+  }
 
   /// Whether ``takeCompletions()`` has something to tell.
   package var hasCompletions: Bool { !completions.isEmpty }
@@ -131,14 +140,29 @@ extension SimulatedDisk {
   /// Performs everything that is due by then, in the order of its time.
   package func advance(to time: Instant) {
     now = max(now, time)
-    while let job = jobs.filter({ $0.due <= now }).min(by: { $0.due < $1.due }) {
-      step(job.number)
+    while let place = nextJob { step(at: place) }
+  }
+
+  /// The place of the job that is due first, if any is.
+  private var nextJob: Int? {
+    var place: Int?
+    var due = now
+    for index in jobs.indices where jobs[index].due <= due {
+      if place != nil, jobs[index].due == due { continue }
+      place = index
+      due = jobs[index].due
     }
+    return place
   }
 
   /// Performs the next step of what was submitted under a number.
   package func step(_ number: UInt64) {
     guard let index = jobs.firstIndex(where: { $0.number == number }) else { return }
+    step(at: index)
+  }
+
+  private func step(at index: Int) {
+    let number = jobs[index].number
     do throws(DiskError) {
       guard try take(&jobs[index].work) else {
         let delay = random.draw(from: latency.background)
@@ -165,7 +189,11 @@ extension SimulatedDisk {
     case .operations(var rest):
       guard let operation = rest.next(reading: self) else { return true }
       work = .operations(rest)
-      try perform(operation)
+      if case .sync(let name) = operation, lyingSyncs > 0, name.hasSuffix(".snapshot.new") {
+        lyingSyncs -= 1
+      } else {
+        try perform(operation)
+      }
       return false
     case .write(let name, let offset, let bytes):
       stepCount += 1
@@ -173,8 +201,7 @@ extension SimulatedDisk {
         nextWriteFailure = nil
         throw DiskError(operation: "write", file: name, reason: reason, code: 0)
       }
-      try contents.write(bytes, to: name, at: offset)
-      try contents.perform(.sync(name), capacity: nil)
+      try contents.writeThrough(bytes, to: name, at: offset)
       return true
     }
   }
@@ -194,6 +221,7 @@ extension SimulatedDisk {
     nextWriteFailure = nil
     nextOperationFailure = nil
     operationsBeforeFailure = 0
+    lyingSyncs = 0
     contents.crash(keeping: keeps)
   }
 

@@ -21,6 +21,16 @@ struct SimulatedFile: Equatable {
     }
   }
 
+  /// Writes bytes and syncs: nothing is left for a crash to choose from.
+  mutating func writeThrough(_ bytes: [UInt8], at offset: Int) {
+    sync()
+    let end = offset + bytes.count
+    if end > current.count { Self.apply(.resize(end), to: &current) }
+    if end > durable.count { Self.apply(.resize(end), to: &durable) }
+    current.replaceSubrange(offset..<end, with: bytes)
+    durable.replaceSubrange(offset..<end, with: bytes)
+  }
+
   mutating func resize(to byteCount: Int) {
     guard byteCount != current.count else { return }
     let change = Change.resize(byteCount)

@@ -18,6 +18,8 @@ struct SimulatedNetwork {
   private var random: SplitMix64
   /// By how many faults the way from one place to another is shut.
   private var shut: [Int]
+  /// How much longer each way takes.
+  private var slowness: [UInt64]
   /// When the last packet on each way arrives.
   private var lastArrival: [UInt64]
 
@@ -26,6 +28,7 @@ struct SimulatedNetwork {
     self.weather = weather
     self.random = random
     shut = [Int](repeating: 0, count: placeCount * placeCount)
+    slowness = [UInt64](repeating: 0, count: placeCount * placeCount)
     lastArrival = [UInt64](repeating: 0, count: placeCount * placeCount)
   }
 
@@ -34,6 +37,12 @@ struct SimulatedNetwork {
   mutating func shut(from: Int, to: Int, by change: Int) {
     shut[from * placeCount + to] += change
     precondition(shut[from * placeCount + to] >= 0, "a way is opened as often as it was shut")
+  }
+
+  /// Makes a way slower by so many nanoseconds, or, if they are less than 0, faster again.
+  mutating func slowDown(from: Int, to: Int, by change: Int64) {
+    let place = from * placeCount + to
+    slowness[place] = UInt64(Int64(slowness[place]) + change)
   }
 
   /// Shuts (or, by -1, opens) every way between two groups of places.
@@ -50,6 +59,7 @@ struct SimulatedNetwork {
     storms = []
     weather = Weather()
     shut = [Int](repeating: 0, count: placeCount * placeCount)
+    slowness = [UInt64](repeating: 0, count: placeCount * placeCount)
   }
 
   private var current: Weather { storms.last ?? weather }
@@ -78,17 +88,17 @@ struct SimulatedNetwork {
     if weather.slowPermille > 0, random.chance(weather.slowPermille, in: 1000) {
       return now + random.draw(from: weather.delay.lowerBound...weather.slowDelay)
     }
-    let time = now + random.draw(from: weather.delay)
-    if weather.reorders { return time }
     let place = from * placeCount + to
+    let time = now + random.draw(from: weather.delay) + slowness[place]
+    if weather.reorders { return time }
     lastArrival[place] = max(time, lastArrival[place] + 1)
     return lastArrival[place]
   }
 
   /// How long the next chunk of a byte stream takes; what is lost below it is sent again.
-  mutating func streamDelay() -> UInt64 {
+  mutating func streamDelay(from: Int, to: Int) -> UInt64 {
     let weather = current
-    var delay = random.draw(from: weather.delay)
+    var delay = random.draw(from: weather.delay) + slowness[from * placeCount + to]
     if weather.lossPermille > 0, random.chance(weather.lossPermille, in: 1000) {
       delay += 200_000_000
     }

@@ -7,7 +7,9 @@ import RoostWire
 /// A machine with its disk and clock, whether a node runs on it or not.
 final class SimulatedNode {
   let number: Int
-  let disk: SimulatedDisk
+  private(set) var disk: SimulatedDisk
+  /// Which of its disks it has.
+  private(set) var incarnation = Incarnation.zero
   var clock: VirtualClock
   var random: SplitMix64
   /// What the node had when it went down.
@@ -22,6 +24,8 @@ final class SimulatedNode {
   /// How long the power will be gone.
   var downUntil: UInt64 = 0
   var usualLatency: SimulatedDisk.Latency
+  /// After so many operations of the disk at the next start the power goes.
+  var startFuse: (operations: Int, down: UInt64)?
 
   init(number: Int, disk: SimulatedDisk, clock: VirtualClock, random: SplitMix64) {
     self.number = number
@@ -29,6 +33,12 @@ final class SimulatedNode {
     self.clock = clock
     self.random = random
     usualLatency = disk.latency
+  }
+
+  /// An empty disk takes the place of the one that was; the node comes back as somebody new.
+  func replaceDisk(keepsIdentity: Bool) {
+    if !keepsIdentity { incarnation = Incarnation(incarnation.rawValue + 1) }
+    disk = SimulatedDisk(random: random.split(), latency: usualLatency)
   }
 
   var id: NodeID { NodeID(UInt64(number + 1)) }
@@ -63,6 +73,8 @@ final class NodeLife {
   var nextTurn: UInt64 = .max
   /// When a full disk is asked again.
   var nextRetry: UInt64 = 0
+  /// Where the log once ended, if damage has taken a part of it.
+  let promised: LogPosition
   /// How far the judge has seen it apply.
   var judged: LogIndex
   var role = RoostRaft.Role.follower
@@ -73,11 +85,22 @@ final class NodeLife {
   /// Tickets of writes that are not durable, oldest first.
   var underWay: [UInt64] = []
 
-  init(number: UInt64, replica: Replica, journal: Journal, now: Instant) {
+  init(
+    number: UInt64,
+    replica: Replica,
+    journal: Journal,
+    promised: LogPosition,
+    now: Instant
+  ) {
+    self.promised = promised
     self.number = number
     self.replica = replica
     self.journal = journal
     lastNow = now
     judged = replica.applied
   }
+
+  /// Looks at the replica where it lies: a copy would count every reference in it.
+  @inline(__always)
+  func look<Answer>(_ body: (inout Replica) -> Answer) -> Answer { body(&replica) }
 }

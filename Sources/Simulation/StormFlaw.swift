@@ -1,3 +1,4 @@
+package import RoostJournal
 package import RoostRaft
 package import RoostReplica
 package import RoostStateMachine
@@ -8,6 +9,7 @@ package enum StormFlaw: Equatable, Sendable {
   case replica(ReplicaFlaw)
   case machine(RoostStateMachine.Flaw)
   case state(StateFlaw)
+  case journal(JournalFlaw)
   case shell(ShellFlaw)
   case client(ClientFlaw)
 
@@ -17,6 +19,7 @@ package enum StormFlaw: Equatable, Sendable {
       + RoostStateMachine.Flaw.allCases.map { ("machine.\($0)", .machine($0)) }
       + ReplicaFlaw.allCases.map { ("replica." + $0.rawValue, .replica($0)) }
       + StateFlaw.allCases.map { ("state." + $0.rawValue, .state($0)) }
+      + JournalFlaw.allCases.map { ("journal." + $0.rawValue, .journal($0)) }
       + ShellFlaw.allCases.map { ("shell." + $0.rawValue, .shell($0)) }
       + ClientFlaw.allCases.map { ("client." + $0.rawValue, .client($0)) }
   }
@@ -36,23 +39,27 @@ package enum StormFlaw: Equatable, Sendable {
   }
 
   /// An empty state, with the mistake if it is one of the state machine.
-  static func state(_ flaw: StormFlaw?) -> ReplicatedState {
-    #if PLANTED_BUGS
-    if case .machine(let flaw) = flaw {
-      var limits = StateLimits()
-      limits.flaw = flaw
-      return ReplicatedState(limits: limits)
-    }
-    #endif
-    return planted(flaw, in: ReplicatedState())
+  static func state(_ flaw: StormFlaw?, _ limits: StateLimits) -> ReplicatedState {
+    planted(flaw, in: ReplicatedState(limits: limits))
+  }
+
+  /// Settings of a journal, with the mistake if it is one of the journal.
+  static func settings(_ flaw: StormFlaw?, _ settings: JournalSettings) -> JournalSettings {
+    if case .journal(let flaw) = flaw { return settings.planted(flaw) }
+    return settings
   }
 
   /// A state with the mistake, if it is one of the state machine.
   static func planted(_ flaw: StormFlaw?, in state: ReplicatedState) -> ReplicatedState {
     #if PLANTED_BUGS
-    if case .state(let flaw) = flaw { return state.planted(flaw) }
-    #endif
+    switch flaw {
+    case .state(let flaw): return state.planted(flaw)
+    case .machine(let flaw): return state.planted(flaw)
+    default: return state
+    }
+    #else
     return state
+    #endif
   }
 
   static func plant(_ flaw: StormFlaw?, into replica: inout Replica) {
@@ -80,6 +87,8 @@ package enum ShellFlaw: String, CaseIterable, Sendable {
   case tailForgottenAtStart
   /// After damage the node forgets that it had more.
   case damageForgotten
+  /// A node whose disk was lost comes back under its old identity.
+  case lostDiskKeepsIdentity
   /// After a pause, what waited is looked at before the time is.
   case noTickBeforeInput
   /// Linearizable queries are answered as serializable ones.

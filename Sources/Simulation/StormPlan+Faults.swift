@@ -1,9 +1,12 @@
+import RoostJournal
 import RoostWire
 
 extension StormPlan {
   private enum Kind: CaseIterable {
     case powerLoss, kill, powerLossInTurn, pause, partition, oneWay, partial, flapping
     case foulWeather, resetConnections, clockJump, clockDrift, slowDisk, writeFailure, clientDeath
+    case operationFailure, fullDisk, lyingSync, bitRot, diskLoss, powerLossAtStart
+    case slowLink, garbage, handOver, members
     /// All machines lose power together.
     case blackout
   }
@@ -12,7 +15,7 @@ extension StormPlan {
   mutating func drawFaults(_ random: inout SplitMix64) {
     for kind in Kind.allCases {
       var own = random.split()
-      guard own.chance(2, in: 5) else { continue }
+      guard own.chance(1, in: 3) else { continue }
       let interval = own.draw(from: 2 * Self.second...25 * Self.second)
       var time = own.below(interval)
       while time < length {
@@ -54,12 +57,56 @@ extension StormPlan {
         let down = random.draw(from: 1 * Self.millisecond...2 * Self.second)
         add(.powerLoss(node: node, down: down))
       }
-    case .partition, .oneWay, .partial:
-      addPartition(kind, at: time, length: length, &random)
+    case .partition, .oneWay, .partial, .slowLink, .garbage:
+      addBetweenTwo(kind, at: time, length: length, &random)
+    case .operationFailure, .fullDisk, .lyingSync, .bitRot, .diskLoss, .powerLossAtStart:
+      faults.append(Fault(time: time, action: diskFault(kind, node, down, length, &random)))
+    case .handOver: add(.handOver)
+    case .members: addMembers(at: time, &random)
     }
   }
 
-  private mutating func addPartition(
+  private func diskFault(
+    _ kind: Kind,
+    _ node: Int,
+    _ down: UInt64,
+    _ length: UInt64,
+    _ random: inout SplitMix64
+  ) -> FaultAction {
+    switch kind {
+    case .operationFailure: .operationFailure(node: node, after: Int(random.below(12)))
+    case .fullDisk:
+      .fullDisk(
+        node: node,
+        room: Int(random.below(UInt64(3 * journal.segmentByteCount))),
+        length: length
+      )
+    case .lyingSync: .lyingSync(node: node)
+    case .bitRot: .bitRot(node: node, draw: random.next(), down: down)
+    case .diskLoss: .diskLoss(node: node, down: down)
+    default:
+      .powerLossAtStart(node: node, operations: Int(random.draw(from: 1...12)), down: down)
+    }
+  }
+
+  /// Draws who is to vote and who to learn; somebody votes, and now and then everybody does.
+  private mutating func addMembers(at time: UInt64, _ random: inout SplitMix64) {
+    var voters: [Int] = []
+    var learners: [Int] = []
+    let isWhole = random.chance(1, in: 4)
+    for node in 0..<nodeCount {
+      if isWhole || random.chance(2, in: 3) {
+        voters.append(node)
+      } else if random.chance(1, in: 2) {
+        learners.append(node)
+      }
+    }
+    if voters.isEmpty { voters = [Int(random.below(UInt64(nodeCount)))] }
+    learners.removeAll { voters.contains($0) }
+    faults.append(Fault(time: time, action: .members(voters: voters, learners: learners)))
+  }
+
+  private mutating func addBetweenTwo(
     _ kind: Kind,
     at time: UInt64,
     length: UInt64,
@@ -72,6 +119,14 @@ extension StormPlan {
       switch kind {
       case .oneWay: .oneWay(from: node, to: other, length: length)
       case .partial: .partial(node: node, other: other, length: length)
+      case .garbage: .garbage(from: node, to: other, draw: random.next())
+      case .slowLink:
+        .slowLink(
+          from: node,
+          to: other,
+          delay: random.draw(from: 5 * Self.millisecond...2 * Self.second),
+          length: length
+        )
       default:
         .partition(
           side: (0..<nodeCount).filter { $0 == node || random.chance(1, in: 3) },

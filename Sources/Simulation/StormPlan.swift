@@ -1,5 +1,6 @@
 package import RoostJournal
 package import RoostRaft
+package import RoostStateMachine
 import RoostWire
 
 /// Everything that is decided before a run begins: the cluster, its limits, its clients, and what goes wrong when.
@@ -23,6 +24,12 @@ package struct StormPlan: Sendable {
   package var turnDelay: ClosedRange<UInt64> = 1_000...50_000
   package var weather = Weather()
   package var clocks: [Int64] = []
+  /// Limits of the state machine, the same on all nodes.
+  package var stateLimits = StateLimits()
+  /// How much each node should lead.
+  package var priorities: [UInt8] = []
+  /// How many of the nodes found the cluster; the others are asked in later.
+  package var founderCount = 3
   package var clients: [ClientPlan] = []
   package var workload = WorkloadPlan()
   /// A mistake that is planted into the nodes.
@@ -38,6 +45,8 @@ package struct StormPlan: Sendable {
     self.seed = seed
     self.nodeCount = nodeCount
     self.length = length
+    founderCount = nodeCount
+    priorities = [UInt8](repeating: 1, count: nodeCount)
     clocks = [Int64](repeating: 0, count: nodeCount)
     clients = (0..<3).map { ClientPlan(hasSession: $0 % 2 == 1) }
   }
@@ -85,7 +94,10 @@ package struct StormPlan: Sendable {
     if random.chance(1, in: 4) {
       diskLatency = SimulatedDisk.Latency(write: 1_000_000...12_000_000)
     }
-    if random.chance(2, in: 3) { snapshotByteCount = Int(random.draw(from: 500...60_000)) }
+    if random.chance(2, in: 3) {
+      snapshotByteCount = Int(random.draw(from: 500...(random.chance(1, in: 3) ? 5000 : 90_000)))
+      if hasLargeValues { snapshotByteCount *= 20 }
+    }
     if random.chance(1, in: 3) {
       settings.snapshotChunkByteLimit = Int(random.draw(from: 50...5000))
     }
@@ -93,6 +105,34 @@ package struct StormPlan: Sendable {
     weather = Self.drawWeather(&random)
     let isDrifting = random.chance(1, in: 2)
     clocks = (0..<nodeCount).map { _ in isDrifting ? Int64(random.below(9000)) - 4500 : 0 }
+    drawMembers(&random)
+    drawStateLimits(&random)
+  }
+
+  private mutating func drawMembers(_ random: inout SplitMix64) {
+    founderCount = nodeCount
+    if random.chance(1, in: 5) { founderCount = Int(random.draw(from: 1...UInt64(nodeCount))) }
+    let isGraded = random.chance(1, in: 5)
+    priorities = (0..<nodeCount).map { _ in isGraded ? UInt8(random.below(4)) : 1 }
+    if !priorities.contains(where: { $0 > 0 }) { priorities[0] = 1 }
+    if priorities.prefix(founderCount).allSatisfy({ $0 == 0 }) { priorities[0] = 1 }
+    settings.priorityDelay = .seconds(1)
+    settings.leaseReads = random.chance(1, in: 3)
+  }
+
+  private mutating func drawStateLimits(_ random: inout SplitMix64) {
+    if hasLargeValues || random.chance(7, in: 8) {
+      stateLimits.historyRevisions = random.draw(from: 1...300)
+      stateLimits.historyAge = random.draw(from: 1...5_000) * Self.millisecond
+    }
+    if random.chance(1, in: 4) { stateLimits.historyBytes = random.draw(from: 1000...100_000) }
+    if random.chance(1, in: 4) {
+      stateLimits.requestWindow = random.draw(from: 30...200)
+      stateLimits.storedReplyBytes = Int(random.draw(from: 4000...40_000))
+    }
+    if random.chance(1, in: 4) { stateLimits.clearingSteps = Int(random.draw(from: 1...8)) }
+    if random.chance(1, in: 6) { stateLimits.pageKeys = Int(random.draw(from: 5...12)) }
+    if random.chance(1, in: 8) { stateLimits.oneShots = Int(random.draw(from: 8...60)) }
   }
 
   static func drawWeather(_ random: inout SplitMix64) -> Weather {
@@ -113,7 +153,9 @@ package struct StormPlan: Sendable {
 
   private mutating func drawClients(_ random: inout SplitMix64) {
     let count = Int(random.draw(from: 2...6))
-    let thinkTime = random.draw(from: 5_000_000...200_000_000)
+    // From busy to idle: each doubling of the pauses is as likely as any other.
+    let pause = random.draw(from: 8_000_000...16_000_000)
+    let thinkTime = pause << random.below(7)
     clients = (0..<count).map { _ in
       var client = ClientPlan(hasSession: random.chance(2, in: 3))
       client.lanes = Int(random.draw(from: 1...4))
@@ -123,8 +165,19 @@ package struct StormPlan: Sendable {
       client.knowsOneEndpoint = random.chance(1, in: 6)
       return client
     }
+    slowClientsDown()
     workload.draw(&random)
     workload.fillLimit = hasLargeValues ? 3000 : 40
+  }
+
+  /// Many seeds find more than many calls: together the clients make so many calls a second, and fewer of large clusters.
+  private mutating func slowClientsDown() {
+    let lanes = clients.reduce(0) { $0 + UInt64($1.lanes) }
+    let leastPause = 2 * lanes * UInt64(nodeCount) * Self.second / 120
+    for number in clients.indices {
+      let most = max(clients[number].thinkTime.upperBound, leastPause)
+      clients[number].thinkTime = Self.millisecond...most
+    }
   }
 }
 

@@ -22,6 +22,17 @@ package enum Flaw: CaseIterable, Sendable {
   case countsShort
 }
 
+#if PLANTED_BUGS
+extension ReplicatedState {
+  /// The same state with a mistake.
+  package func planted(_ flaw: Flaw) -> ReplicatedState {
+    var copy = self
+    copy.limits.flaw = flaw
+    return copy
+  }
+}
+#endif
+
 extension StateLimits {
   /// Whether a flaw is switched on.
   @inline(__always)
