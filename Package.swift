@@ -100,7 +100,7 @@ let package = Package(
     // Tests: one folder a module, and those that hold the whole.
     .testTarget(
       name: "TestSupport",
-      dependencies: prefixed(["Wire"]),
+      dependencies: prefixed(["Platform", "Wire"]),
       path: "Tests/TestSupport",
       swiftSettings: strict
     ),
@@ -114,7 +114,7 @@ let package = Package(
     tests("Platform", "Platform"),
     tests("Node", "Client", "Journal", "Node", "Platform", "Raft", "Wire"),
     tests("Recipes", "Client", "Node", "Recipes"),
-    tests("EndToEnd", "Client", "Node", "kvctl", "kvd"),
+    tests("EndToEnd", "Client", "Node", "Platform", "Simulation", "Wire", "kvctl", "kvd"),
     tests("Tidy"),
   ]
 )

@@ -17,6 +17,10 @@ public struct NodeConfiguration: Sendable {
   /// Without this it is refused: a member that lost its
   /// directory may have forgotten a vote, and must be replaced instead of starting over under its old number.
   public var mayFound = false
+  /// Whether an empty data directory belongs to a new member of a running cluster.
+  ///
+  /// The node then listens and waits until the cluster's members are told of it. ``peers`` may be empty; ``listen`` is needed.
+  public var mayJoin = false
   /// Permission to listen where other machines can reach it: the protocol is not encrypted and asks for no
   /// password, so that is for networks that are trusted alone.
   public var allowsRemote = false
@@ -127,7 +131,10 @@ extension NodeConfiguration {
     guard id > 0 else { throw .configuration("a member's id is 1 or more") }
     guard cluster > 0 else { throw .configuration("the cluster's id is not 0") }
     guard !dataDirectory.isEmpty else { throw .configuration("a node needs a data directory") }
-    guard peers[id] != nil else {
+    guard !(mayFound && mayJoin) else {
+      throw .configuration("a node founds a cluster or joins one, not both")
+    }
+    guard peers[id] != nil || mayJoin else {
       throw .configuration(
         "this node is \(id), which is not among the peers \(peers.keys.sorted())"
       )
@@ -145,7 +152,9 @@ extension NodeConfiguration {
       }
       addresses.append((id, address))
     }
-    let own = listen ?? peers[id] ?? ""
+    guard let own = listen ?? peers[id] else {
+      throw .configuration("a node that joins must be told where to listen")
+    }
     guard let address = SocketAddress(own) else { throw .notAnAddress(own) }
     guard address.isLoopback || allowsRemote else {
       throw .configuration(

@@ -12,7 +12,14 @@ struct NodeJournal {
   let recovered: Recovered
 
   /// Opens the directory; makes the journal in it, if that is allowed and there is none.
-  init(at path: String, as identity: JournalIdentity, mayFound: Bool) throws(NodeError) {
+  init(
+    at path: String,
+    as identity: JournalIdentity,
+    for configuration: NodeConfiguration
+  ) throws(NodeError) {
+    let mayStart = configuration.mayFound || configuration.mayJoin
+    // A directory that founds a cluster has incarnation 0, and no other has.
+    let incarnation = configuration.mayJoin ? Machine.randomBits() | 1 : 0
     do throws(DiskError) {
       disk = try FileDisk(at: path)
     } catch {
@@ -21,10 +28,14 @@ struct NodeJournal {
     let exists: Bool
     do throws(JournalError) {
       exists = try Journal.exists(on: disk)
-      guard exists || mayFound else { throw JournalError.identityMissing }
-      (journal, recovered) = try Journal.open(on: disk, as: identity)
+      guard exists || mayStart else { throw JournalError.identityMissing }
+      (journal, recovered) = try Journal.open(
+        on: disk,
+        as: identity,
+        incarnation: Incarnation(incarnation)
+      )
     } catch {
-      guard error == .identityMissing, !mayFound else { throw .storage("\(path): \(error)") }
+      guard error == .identityMissing, !mayStart else { throw .storage("\(path): \(error)") }
       throw .storage(
         """
         \(path) holds no log. If this cluster is started for the first time, say so with --found. If this member has lost its disk \
@@ -138,9 +149,15 @@ extension Shell {
     let journal = try NodeJournal(
       at: configuration.dataDirectory,
       as: identity,
-      mayFound: configuration.mayFound
+      for: configuration
     )
     for finding in journal.recovered.findings { configuration.log?(.warning, "\(finding)") }
+    guard journal.recovered.incarnation != .zero || configuration.peers[configuration.id] != nil
+    else {
+      throw .configuration(
+        "\(configuration.dataDirectory) belongs to a founding member: start it with --peers, as it was founded"
+      )
+    }
     let restored = restored(from: journal.recovered, checked)
     var replica = Replica(
       id: NodeID(configuration.id),
@@ -171,7 +188,9 @@ extension Shell {
     let members = checked.members.map { member in
       Member(NodeID(member.id), contact: Array("\(member.address)".utf8))
     }
-    let founding = SnapshotMark(founding: Membership(founding: members))
+    // Who has joined learns from the log who the members are, and never takes itself for a founder.
+    let isFounder = recovered.incarnation == .zero
+    let founding = SnapshotMark(founding: isFounder ? Membership(founding: members) : .none)
     return Restored(
       incarnation: recovered.incarnation,
       hardState: recovered.hardState,

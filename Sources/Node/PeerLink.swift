@@ -8,18 +8,25 @@ internal import RoostWire
 /// there is no connection, messages are dropped: the protocol repeats what matters.
 final class PeerLink {
   let id: NodeID
-  let address: SocketAddress
+  /// Where it may be, tried in turn: first where the log says that it is, then where the configuration does.
+  var addresses: [SocketAddress]
+  /// Set when the member has left: until then what it is told of that may still reach it.
+  var endsAt: Instant?
   var connection: Connection?
   var nextAttempt: Instant
   private var failures = 0
   /// The last reason that was logged, so that a member that is down is one line and not one a second.
   var lastReason: String?
 
-  init(id: NodeID, address: SocketAddress, firstAttempt: Instant) {
+  init(id: NodeID, addresses: [SocketAddress], firstAttempt: Instant) {
+    precondition(!addresses.isEmpty, "there is an address to dial")
     self.id = id
-    self.address = address
+    self.addresses = addresses
     nextAttempt = firstAttempt
   }
+
+  /// The address to dial now.
+  var address: SocketAddress { addresses[failures % addresses.count] }
 
   /// The connection, once greetings are exchanged.
   var openConnection: Connection? {
@@ -34,9 +41,9 @@ final class PeerLink {
 
   func didFail(now: Instant) {
     connection = nil
-    failures = min(failures + 1, 5)
+    failures += 1
     // 50 ms, doubled up to 0.8 s: a restarted member is found again well within an election.
-    nextAttempt = now.advanced(by: .milliseconds(25 << failures))
+    nextAttempt = now.advanced(by: .milliseconds(25 << min(failures, 5)))
   }
 }
 
@@ -86,7 +93,13 @@ extension Shell {
     let reply = try HelloReply(decoding: &input)
     guard let link = links.first(where: { $0.connection === connection }) else { return true }
     guard reply.verdict == .accepted else {
-      close(connection, because: "it refused this node: \(reply.verdict)")
+      let isUnknown = reply.verdict == .unknownMember
+      close(
+        connection,
+        because: isUnknown
+          ? "it knows no member \(configuration.id); if this node was removed from the cluster, end it"
+          : "it refused this node: \(reply.verdict)"
+      )
       return true
     }
     guard reply.cluster.rawValue == configuration.cluster, reply.node == link.id else {
@@ -95,8 +108,8 @@ extension Shell {
     }
     connection.phase = .open
     connection.peer = .member(link.id)
+    log(.info, "connected to member \(link.id) at \(connection.address ?? link.address)")
     link.didOpen()
-    log(.info, "connected to member \(link.id) at \(link.address)")
     return true
   }
 

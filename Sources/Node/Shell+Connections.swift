@@ -140,6 +140,7 @@ extension Shell {
     }
     connection.phase = .open
     connection.peer = hello.role == .member ? .member(hello.sender) : .client
+    if hello.role == .member { inbound[hello.sender] = connection }
     return true
   }
 
@@ -155,7 +156,7 @@ extension Shell {
       return .otherMember
     }
     if hello.role == .member {
-      return links.contains { $0.id == hello.sender } ? .accepted : .unknownMember
+      return isWelcome(hello) ? .accepted : .unknownMember
     }
     // Members keep room of their own, so that clients can't shut them out.
     let reserved = 4 * links.count
@@ -167,6 +168,9 @@ extension Shell {
     guard connections.removeValue(forKey: connection.token) != nil else { return }
     connection.partial = []
     forgetNews(for: connection)
+    if case .member(let member) = connection.peer, inbound[member] === connection {
+      inbound[member] = nil
+    }
     if let link = links.first(where: { $0.connection === connection }) {
       lose(link, because: reason)
       return
@@ -177,7 +181,11 @@ extension Shell {
   /// What is due from time to time: dialling, deadlines of greetings, the listener's rest.
   func keepHouse() {
     nextHousekeeping = now.advanced(by: Shell.housekeepingInterval)
-    for link in links where link.connection == nil && now >= link.nextAttempt { dial(link) }
+    for link in links where link.connection == nil && link.endsAt == nil && now >= link.nextAttempt
+    {
+      dial(link)
+    }
+    endLinks()
     for connection in connections.values {
       if case .greeting(let until) = connection.phase, now >= until {
         close(connection, because: "no hello in time")

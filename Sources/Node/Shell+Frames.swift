@@ -23,6 +23,11 @@ extension Shell {
       replica.watch(body, from: asker, into: &effects)
     case (.client, .cancelWatch):
       replica.cancelWatch(body, from: asker, into: &effects)
+    case (.client, .admin):
+      if let failure = refusal(ofAdmin: body) {
+        return effects.reply(failure, to: asker)
+      }
+      replica.admin(body, from: asker, now: now, into: &effects)
     case (.client, .status):
       guard body.isEmpty else { throw .trailing(byteCount: body.count) }
       answerStatus(header.correlation, on: connection)
@@ -34,6 +39,9 @@ extension Shell {
     case (.member(let member), .forward):
       let ticket = ForwardTicket(member: member, correlation: header.correlation)
       replica.receiveForward(body, from: ticket, now: now, into: &effects)
+    case (.member(let member), .forwardAdmin):
+      let ticket = ForwardTicket(member: member, correlation: header.correlation)
+      replica.receiveForwardAdmin(body, from: ticket, now: now, into: &effects)
     case (.member(let member), .forwardReply):
       let ticket = ForwardTicket(member: member, correlation: header.correlation)
       replica.receiveForwardReply(body, for: ticket, into: &effects)
@@ -60,15 +68,6 @@ extension Shell {
     status[.connections] = UInt64(connections.count)
     status[.clientConnections] = UInt64(connections.values.count { $0.peer == .client })
     status[.waitingBytes] = connections.values.reduce(0) { $0 + UInt64($1.stream.waitingByteCount) }
-    status.members = status.members.map { member in
-      let known = checked.members.first { $0.id == member.id.rawValue }
-      return MemberSummary(
-        id: member.id,
-        isVoter: member.isVoter,
-        address: known.map { "\($0.address)" } ?? member.address,
-        matched: member.matched
-      )
-    }
     return status
   }
 
@@ -76,7 +75,7 @@ extension Shell {
 
   func route(_ messages: [Envelope]) {
     for envelope in messages {
-      guard let connection = link(to: envelope.recipient)?.openConnection else { continue }
+      guard let connection = openConnection(to: envelope.recipient) else { continue }
       // A member that does not read is not waited for: the protocol repeats what matters.
       guard connection.stream.waitingByteCount <= configuration.limits.outboxBytes * 2 else {
         continue
@@ -90,8 +89,9 @@ extension Shell {
 
   func routeForwards() {
     for forward in effects.forwards {
-      let kind: FrameKind = forward.isReply ? .forwardReply : .forward
-      guard let connection = link(to: forward.ticket.member)?.openConnection else {
+      let kind: FrameKind =
+        forward.isReply ? .forwardReply : forward.isAdmin ? .forwardAdmin : .forward
+      guard let connection = openConnection(to: forward.ticket.member) else {
         if !forward.isReply { replica.didNotForward(forward.ticket, into: &effects) }
         continue
       }

@@ -33,7 +33,11 @@ final class Shell {
   let journal: NodeJournal
 
   var connections: [UInt64: Connection] = [:]
-  var links: [PeerLink]
+  var links: [PeerLink] = []
+  /// For each member that has dialled this node its newest connection.
+  var inbound: [NodeID: Connection] = [:]
+  /// The version of the membership that was logged last.
+  var reportedMembership: UInt64 = 0
   /// For each session the connection that its news go to.
   var sessionRoutes: [SessionID: UInt64] = [:]
   var nextProgressNote: Instant
@@ -70,9 +74,8 @@ final class Shell {
     } catch {
       throw .listen(Shell.sentence(for: error, at: checked.listen))
     }
-    links = checked.members.filter { $0.id != configuration.id }
-      .map { PeerLink(id: NodeID($0.id), address: $0.address, firstAttempt: now) }
     try journal.register(on: loop, token: Token.disk)
+    alignLinks()
   }
 
   private static func sentence(for error: SystemError, at address: SocketAddress) -> String {
@@ -137,6 +140,7 @@ final class Shell {
       routeReplies()
       routeNews()
       reportChanges()
+      if effects.membershipChanged { membershipChanged() }
       performDiskWork()
     }
   }

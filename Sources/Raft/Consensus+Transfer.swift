@@ -32,6 +32,9 @@ extension Consensus {
     handOver(now: now, into: &effects)
   }
 
+  /// Whether this node leads and another is about to take over.
+  package var isTransferring: Bool { leadership?.transfer != nil }
+
   private func mayHandOver(to heir: NodeID, _ now: Instant) -> Bool {
     guard heir != id, let member = membership[heir], member.priority > 0 else { return false }
     // Who leaves with the change under way would have to hand over again.

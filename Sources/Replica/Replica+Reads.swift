@@ -87,6 +87,10 @@ extension Replica {
     guard bytes.count > 0, let level = ReadLevel(rawValue: bytes[0]) else {
       return answer(.client(client), Failure(.malformed), into: &effects)
     }
+    guard !isOutsider else {
+      // What it has is old and gets older, if it has anything.
+      return answer(.client(client), Failure(.notMember), into: &effects)
+    }
     let query = WaitingQuery(client: client, bytes: bytes.extracting(droppingFirst: 1).copied())
     switch level {
     case .serializable: answer(query, into: &effects)

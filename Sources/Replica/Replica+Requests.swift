@@ -97,7 +97,9 @@ extension Replica {
       let limit = UInt64(Request.byteLimit)
       return answer(.client(client), Failure(.tooLarge, detail: limit), into: &effects)
     }
-    if consensus.isLeader {
+    if isOutsider {
+      answer(.client(client), Failure(.notMember), into: &effects)
+    } else if consensus.isLeader {
       add(bytes, from: .client(client), now: now, into: &effects)
     } else if leader != .zero {
       let ticket = forwards.add(client, to: leader)

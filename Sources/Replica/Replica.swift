@@ -53,6 +53,8 @@ package struct Replica: Sendable {
   var plan = SnapshotPlan()
   /// False while the disk has room for votes, terms and the handing over of leadership alone: clients' requests are refused.
   package var admitsRequests = true
+  /// Operators whose requests are not fulfilled yet.
+  var waitingAdmin: [WaitingAdmin] = []
   /// The watches of this node's clients, beside ``state``.
   var watches: WatchTable
   /// When watches that are behind were last told something.
@@ -134,6 +136,7 @@ package struct Replica: Sendable {
     planSnapshot(into: &effects)
     advanceWatches(now: now, into: &effects)
     answerReads(into: &effects)
+    answerAdmin(into: &effects)
     if consensus.isLeader { heardAt = now }
   }
 
@@ -145,6 +148,7 @@ package struct Replica: Sendable {
       loading = snapshot
       effects.snapshotToLoad = snapshot
     }
+    if asked.membershipChanged { effects.membershipChanged = true }
     committed = max(committed, asked.commitIndex ?? .zero)
     effects.messages += asked.messages
     if !asked.write.isEmpty { effects.writes.append(asked.write) }
@@ -295,15 +299,24 @@ package struct Replica: Sendable {
     status.applied = applied
     status.revision = state.revision
     status.clusterTime = state.time
+    if isOutsider { status.role = .outsider }
+    status[.membershipVersion] = consensus.membership.version
+    status[.membershipPhase] = UInt64(consensus.membership.phase.rawValue)
+    status[.incarnation] = consensus.incarnation.rawValue
+    status[.membershipCommitted] = consensus.isMembershipCommitted ? 1 : 0
     status.quietNanoseconds = now.nanoseconds(since: heardAt)
     let progress = consensus.memberStatus
     status.members = consensus.membership.members.map { member in
-      MemberSummary(
+      var summary = MemberSummary(
         id: member.id,
         isVoter: consensus.membership.isVoter(member.id),
-        address: String(decoding: member.contact, as: UTF8.self),
+        address: String(decoding: member.contact.prefix(MemberSummary.addressLimit), as: UTF8.self),
         matched: progress.first { $0.id == member.id }?.match ?? .zero
       )
+      summary.goal = MemberGoal(member.goal)
+      summary.priority = member.priority
+      summary.incarnation = member.incarnation.rawValue
+      return summary
     }
     return status
   }

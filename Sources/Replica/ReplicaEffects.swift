@@ -29,6 +29,8 @@ package struct Forward: Equatable, Sendable {
   package let ticket: ForwardTicket
   package let isReply: Bool
   package let bytes: [UInt8]
+  /// Whether it is an operator's request and not a client's.
+  package internal(set) var isAdmin = false
 }
 
 /// Where a reply lies in ``ReplicaEffects/replyBytes``, and for whom.
@@ -76,10 +78,19 @@ package struct ReplicaEffects: Sendable {
   /// To be read and given to ``Replica/didLoadSnapshot(_:_:)``; nothing is applied before.
   package var snapshotToLoad: SnapshotDescriptor?
 
+  /// The membership in force is another, or was committed.
+  package var membershipChanged = false
   /// What clients are told unasked; when it is told nothing more follows from it.
   package var news = News()
 
   package init() {}
+
+  /// Adds a failure that the shell has found.
+  package mutating func reply(_ failure: Failure, to ticket: ClientTicket) {
+    let start = replyBytes.count
+    failure.encode(into: &replyBytes)
+    replies.append(ReplyPlace(ticket: ticket, range: start..<replyBytes.count))
+  }
 
   /// Whether nothing is asked for from which something follows.
   package var isEmpty: Bool {

@@ -200,6 +200,7 @@ extension SimulatedCluster {
     }
     life.effects.changes.removeAll(keepingCapacity: true)
     life.effects.news.removeAll()
+    life.effects.membershipChanged = false
     return true
   }
 

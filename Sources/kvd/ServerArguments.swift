@@ -5,6 +5,7 @@ internal import RoostPlatform
 enum ServerArguments {
   static let usage = """
     usage: kvd --id N --cluster HEX --peers 1=HOST:PORT,2=HOST:PORT,... --data DIRECTORY [OPTIONS]
+           kvd --id N --cluster HEX --join --listen HOST:PORT --data DIRECTORY [OPTIONS]
 
       --id N             this member's number, from 1
       --cluster HEX      the cluster's number, the same for all members and no other cluster
@@ -12,6 +13,8 @@ enum ServerArguments {
       --data DIRECTORY   where the log and the votes are; made if it is missing
 
       --found            an empty data directory is this cluster's first start; without it one is refused
+      --join             a new member of a running cluster: waits until the cluster is told to add it, and
+                         learns from it who the others are. Its id was never used before
       --listen ADDRESS   where to listen; default: the own address among the peers
       --allow-remote     listen where other machines can reach it: the protocol is not encrypted
       --heartbeat MS     how often a leader says that it is there; default 50
@@ -33,7 +36,7 @@ enum ServerArguments {
     var configuration = NodeConfiguration(
       id: try number(&values, "id"),
       cluster: try clusterNumber(&values),
-      peers: try NodeConfiguration.parsePeers(try required(&values, "peers")),
+      peers: try peers(&values),
       dataDirectory: try required(&values, "data")
     )
     configuration.listen = values.removeValue(forKey: "listen")
@@ -44,6 +47,7 @@ enum ServerArguments {
     if values["election"] != nil {
       configuration.timing.election = .milliseconds(try milliseconds(&values, "election"))
     }
+    configuration.mayJoin = values.removeValue(forKey: "join") != nil
     configuration.mayFound = values.removeValue(forKey: "found") != nil
     if values["snapshot-mb"] != nil {
       let megabytes = try number(&values, "snapshot-mb")
@@ -54,7 +58,7 @@ enum ServerArguments {
     return configuration
   }
 
-  private static let flags: Set<String> = ["allow-remote", "found"]
+  private static let flags: Set<String> = ["allow-remote", "found", "join"]
   private static let options: Set<String> = [
     "id", "cluster", "peers", "data", "listen", "heartbeat", "election", "snapshot-mb",
   ]
@@ -80,6 +84,13 @@ enum ServerArguments {
       }
     }
     return values
+  }
+
+  private static func peers(
+    _ values: inout [String: String]
+  ) throws(NodeError) -> [UInt64: String] {
+    if values["join"] != nil, values["peers"] == nil { return [:] }
+    return try NodeConfiguration.parsePeers(try required(&values, "peers"))
   }
 
   private static func required(

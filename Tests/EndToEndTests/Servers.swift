@@ -43,12 +43,21 @@ final class Servers {
     (try? String(contentsOfFile: "\(folder)/n\(node).log", encoding: .utf8)) ?? ""
   }
 
+  /// Starts a node that waits to be added, or one that was.
+  func join(_ node: Int) throws {
+    try run(node, ["--join", "--listen", endpoint(node)])
+  }
+
   func start(_ node: Int, _ more: [String] = []) throws {
+    let peers = (1...count).map { "\($0)=\(endpoint($0))" }.joined(separator: ",")
+    try run(node, ["--peers", peers] + more)
+  }
+
+  private func run(_ node: Int, _ more: [String]) throws {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: Self.programs + "/kvd")
-    let peers = (1...count).map { "\($0)=\(endpoint($0))" }.joined(separator: ",")
     process.arguments = [
-      "--id", "\(node)", "--cluster", "e2e0", "--peers", peers, "--data", "\(folder)/d\(node)",
+      "--id", "\(node)", "--cluster", "e2e0", "--data", "\(folder)/d\(node)",
     ]
     process.arguments? += options + more
     let path = "\(folder)/n\(node).log"
@@ -107,6 +116,11 @@ final class Servers {
     )
     configuration.timeout = timeout
     return try Cluster(configuration)
+  }
+
+  /// The newest term that any node knows.
+  func term() async throws -> UInt64 {
+    try await client().status().compactMap(\.status?.term).max() ?? 0
   }
 
   /// Waits until some node leads, and answers which.

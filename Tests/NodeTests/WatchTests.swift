@@ -2,6 +2,7 @@ import Foundation
 import RoostNode
 import RoostPlatform
 import RoostWire
+import TestSupport
 import Testing
 
 /// What a node tells its clients unasked: changes of keys, and news of locks.

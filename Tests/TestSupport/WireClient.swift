@@ -1,31 +1,32 @@
-import Foundation
-import RoostNode
-import RoostPlatform
-import RoostWire
-import Testing
+internal import Glibc
+internal import RoostPlatform
+package import RoostWire
+internal import Testing
 
 /// A client that speaks frames and nothing else: what it sends and when it reads is the test's choice.
-final class WireClient {
-  struct Frame {
-    let kind: FrameKind
-    let correlation: UInt64
-    let body: [UInt8]
+package final class WireClient {
+  package struct Frame {
+    package let kind: FrameKind
+    package let correlation: UInt64
+    package let body: [UInt8]
 
-    var event: Event? { kind == .event ? try? Event(decodingAll: body) : nil }
-    var reply: Reply? { kind == .reply ? try? Reply(decodingAll: body) : nil }
+    package var event: Event? { kind == .event ? try? Event(decodingAll: body) : nil }
+    package var reply: Reply? { kind == .reply ? try? Reply(decodingAll: body) : nil }
   }
 
-  struct Silence: Error {
-    let waitedFor: String
+  package struct Silence: Error {
+    package let waitedFor: String
+
+    package init(waitedFor: String) { self.waitedFor = waitedFor }
   }
 
   private let link: Link
   private var received: [UInt8]
   private var correlation: UInt64 = 0
-  private(set) var isEnded = false
-  let hello: HelloReply
+  package private(set) var isEnded = false
+  package let hello: HelloReply
 
-  init(to address: String, _ hello: Hello = Hello(role: .client, cluster: .zero)) throws {
+  package init(to address: String, _ hello: Hello = Hello(role: .client, cluster: .zero)) throws {
     let link = try Link(to: address)
     try link.push(hello.encoded())
     var input: [UInt8] = []
@@ -80,11 +81,11 @@ final class WireClient {
     }
   }
 
-  func send(_ bytes: [UInt8]) throws { try link.push(bytes) }
+  package func send(_ bytes: [UInt8]) throws { try link.push(bytes) }
 
   /// Sends a frame, and answers its correlation.
   @discardableResult
-  func ask(_ kind: FrameKind, _ body: [UInt8]) throws -> UInt64 {
+  package func ask(_ kind: FrameKind, _ body: [UInt8]) throws -> UInt64 {
     correlation += 1
     var bytes: [UInt8] = []
     bytes.appendFrame(kind, correlation: correlation) { $0 += body }
@@ -93,7 +94,7 @@ final class WireClient {
   }
 
   /// The next frame that comes; nil if none does in time, or the connection has ended.
-  func next(within timeout: Duration = .seconds(10)) throws -> Frame? {
+  package func next(within timeout: Duration = .seconds(10)) throws -> Frame? {
     let nanoseconds =
       UInt64(timeout.components.seconds) * 1_000_000_000
       + UInt64(timeout.components.attoseconds / 1_000_000_000)
@@ -126,7 +127,7 @@ final class WireClient {
   }
 
   /// Sends a frame and answers the reply to it; events that come before it are handed to `event`.
-  func call(
+  package func call(
     _ kind: FrameKind,
     _ body: [UInt8],
     event: (Frame) -> Void = { _ in }
@@ -140,21 +141,21 @@ final class WireClient {
   }
 
   /// The next event.
-  func event(within timeout: Duration = .seconds(10)) throws -> Event {
+  package func event(within timeout: Duration = .seconds(10)) throws -> Event {
     while let frame = try next(within: timeout) {
       if let event = frame.event { return event }
     }
     throw Silence(waitedFor: "event")
   }
 
-  func status() throws -> NodeStatus {
+  package func status() throws -> NodeStatus {
     try NodeStatus(decodingAll: try call(.status, []).body)
   }
 
   // MARK: Commands
 
   /// Runs a command without a session.
-  func once(_ command: Command) throws -> Reply {
+  package func once(_ command: Command) throws -> Reply {
     let expiry = ClusterTime(hello.clusterTime.rawValue + 50_000_000_000)
     let id = OneShotID(high: .random(in: 0...(.max)), low: .random(in: 0...(.max)))
     return try Reply(
@@ -162,7 +163,7 @@ final class WireClient {
     )
   }
 
-  func put(_ key: String, _ value: [UInt8]) throws -> Revision {
+  package func put(_ key: String, _ value: [UInt8]) throws -> Revision {
     guard
       case .written(let written) = try once(
         .operation(.put(Put(key: Array(key.utf8), value: value)))
@@ -171,7 +172,7 @@ final class WireClient {
     return written.revision
   }
 
-  func openSession(ttl: UInt64 = 10_000) throws -> SessionID {
+  package func openSession(ttl: UInt64 = 10_000) throws -> SessionID {
     guard case .sessionOpened(let opened) = try once(.openSession(OpenSession(ttl: ttl, label: [])))
     else { throw Silence(waitedFor: "session") }
     return opened.session
@@ -179,7 +180,8 @@ final class WireClient {
 
   /// Sends a session's request, and answers its correlation.
   @discardableResult
-  func send(_ command: Command, of session: SessionID, _ sequence: UInt64) throws -> UInt64 {
+  package func send(_ command: Command, of session: SessionID, _ sequence: UInt64) throws -> UInt64
+  {
     let identity = RequestIdentity.session(
       session,
       SequenceNumber(sequence),
@@ -188,38 +190,11 @@ final class WireClient {
     return try ask(.request, Request(identity, command).encoded())
   }
 
-  func run(_ command: Command, of session: SessionID, _ sequence: UInt64) throws -> Reply {
+  package func run(_ command: Command, of session: SessionID, _ sequence: UInt64) throws -> Reply {
     let asked = try send(command, of: session, sequence)
     while let frame = try next() {
       if frame.correlation == asked, let reply = frame.reply { return reply }
     }
     throw Silence(waitedFor: "reply \(asked)")
   }
-}
-
-/// A cluster of one, on a free port and in a folder that goes with it.
-func withLoneNode(
-  _ change: (inout NodeConfiguration) -> Void = { _ in },
-  _ body: (ClusterNode) async throws -> Void
-) async throws {
-  let folder = "/tmp/roost-\(UUID().uuidString.prefix(8))"
-  defer { try? FileManager.default.removeItem(atPath: folder) }
-  var configuration = NodeConfiguration(
-    id: 1,
-    cluster: 0xC1,
-    peers: [1: "127.0.0.1:0"],
-    dataDirectory: folder
-  )
-  configuration.mayFound = true
-  change(&configuration)
-  let node = try await ClusterNode(configuration)
-  do {
-    let client = try WireClient(to: node.address)
-    while try client.status().role != .leader { usleep(5000) }
-    try await body(node)
-  } catch {
-    await node.stop()
-    throw error
-  }
-  await node.stop()
 }
