@@ -5,6 +5,7 @@
 #include "RoostCLinux.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -19,6 +20,13 @@ int roost_accept(int listener) {
 long roost_random(void *bytes, size_t count) { return getrandom(bytes, count, 0); }
 
 void roost_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
+
+void roost_keep_memory(void) {
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 512 << 20);
+  mallopt(M_TOP_PAD, 1 << 20);
+  mallopt(M_ARENA_MAX, 1);
+}
 
 int roost_eventfd(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
 

@@ -44,7 +44,7 @@ extension Shell {
 
   /// Stores what the replica asks for, and reads what it needs.
   func performDiskWork() {
-    if !effects.writes.isEmpty { flushLinks() }
+    flushLinks()
     for write in effects.writes { journal.append(write) }
     effects.writes.removeAll(keepingCapacity: true)
     if let snapshot = effects.snapshotToSave {

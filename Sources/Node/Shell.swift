@@ -133,7 +133,7 @@ final class Shell {
       takeDiskReport()
       replica.finishTurn(now: now, into: &effects)
       isDone = effects.isEmpty
-      // Followers work while the own disk does: their messages leave before the write begins.
+      // Followers work while the own disk does, and both while this node applies.
       route(effects.messages)
       effects.messages.removeAll(keepingCapacity: true)
       routeForwards()
@@ -142,6 +142,8 @@ final class Shell {
       reportChanges()
       if effects.membershipChanged { membershipChanged() }
       performDiskWork()
+      replica.applyCommitted(now: now, into: &effects)
+      isDone = isDone && effects.isEmpty
     }
   }
 

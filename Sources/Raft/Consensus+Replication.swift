@@ -114,7 +114,7 @@ extension Consensus {
     let hadMatch = leadership?.progress[slot].match ?? .zero
     leadership?.progress[slot].didMatch(acceptance.match)
     if let mode = leadership?.progress[slot].mode {
-      adjust(slot, in: mode, to: acceptance)
+      adjust(slot, in: mode, to: acceptance, now: now, into: &effects)
     }
     if acceptance.match > hadMatch { advanceCommit(now: now, into: &effects) }
     releaseReads(now: now, into: &effects)
@@ -127,7 +127,9 @@ extension Consensus {
   private mutating func adjust(
     _ slot: Int,
     in mode: Progress.Mode,
-    to acceptance: Acceptance
+    to acceptance: Acceptance,
+    now: Instant,
+    into effects: inout Effects
   ) {
     guard let leadership else { return }
     let progress = leadership.progress[slot]
@@ -147,6 +149,9 @@ extension Consensus {
     case .snapshot:
       if next >= log.firstIndex {
         self.leadership?.progress[slot].becomeReplicate(next: next, in: leadership.round)
+      } else if let transfer = progress.transfer, next > transfer.snapshot.mark.index {
+        // It has all of that snapshot, and the log behind it has gone on without it.
+        startSnapshot(for: slot, now: now, into: &effects)
       }
     }
   }

@@ -31,6 +31,36 @@ extension Consensus {
     checkInvariants()
   }
 
+  /// Drops applied entries from memory, even ones that no snapshot holds yet, so that about `byteCount` of them stay.
+  ///
+  /// They are on the disk, and a restart finds them there. What a follower that was heard lately still lacks stays too, up to
+  /// eight times as much; for one that lacks more, ``Effects/snapshotIsWanted`` asks for a newer snapshot.
+  package mutating func forget(keeping byteCount: Int, through applied: LogIndex, now: Instant) {
+    // Some slack, so that the work comes in batches.
+    guard log.heldByteCount > byteCount + byteCount / 4 else { return }
+    var limit = min(applied, commitIndex, log.index(before: byteCount))
+    if let needed = neededByFollowers(now), needed < limit {
+      limit = max(needed, min(limit, log.index(before: byteCount * 8)))
+    }
+    guard limit > log.base.index else { return }
+    log.compact(through: limit)
+    forgetOldMemberships()
+    checkInvariants()
+  }
+
+  /// The last entry that no follower which lives needs any more; nil on a node that does not lead.
+  private func neededByFollowers(_ now: Instant) -> LogIndex? {
+    guard let leadership else { return nil }
+    var needed = log.lastIndex
+    for progress in leadership.progress where progress.id != id {
+      guard let heard = progress.heardAt, now < heard.advanced(by: settings.loyalty * 4) else {
+        continue
+      }
+      needed = min(needed, progress.transfer?.snapshot.mark.index ?? progress.match)
+    }
+    return needed
+  }
+
   /// The mark of a snapshot of the state after `index`, which must be committed and held.
   package func mark(at index: LogIndex) -> SnapshotMark? {
     guard index <= commitIndex, let term = log.term(at: index) else { return nil }
@@ -43,7 +73,14 @@ extension Consensus {
 
   /// What a follower needs next is not in the log any more.
   mutating func startSnapshot(for slot: Int, now: Instant, into effects: inout Effects) {
-    guard let snapshot, snapshot.mark.index >= log.base.index else { return }
+    guard let snapshot, snapshot.mark.index >= log.base.index else {
+      effects.snapshotIsWanted = true
+      // Asked again with every answer of the follower, until there is one.
+      if let next = leadership?.progress[slot].next {
+        leadership?.progress[slot].becomeProbe(next: next)
+      }
+      return
+    }
     let transfer = SnapshotTransfer(snapshot: snapshot, received: nil, movedAt: now)
     leadership?.progress[slot].becomeSnapshot(transfer)
     offerSnapshot(to: slot, into: &effects)

@@ -44,6 +44,8 @@ package struct Effects: Hashable, Sendable {
   package internal(set) var snapshotToCheck: SnapshotDescriptor?
   /// The received snapshot is now this node's state: load it in place of what was applied.
   package internal(set) var snapshotToLoad: SnapshotDescriptor?
+  /// A follower needs entries that are in no snapshot and not in memory any more: a newer snapshot would help it.
+  package internal(set) var snapshotIsWanted = false
   /// The node's role, term or leader is not what it was.
   package internal(set) var leaderChanged = false
   /// Another membership is in force, or the one in force was committed.
@@ -55,6 +57,7 @@ package struct Effects: Hashable, Sendable {
     messages.isEmpty && write.isEmpty && commitIndex == nil && readsReady.isEmpty
       && readsFailed.isEmpty && snapshotReads.isEmpty && snapshotChunks.isEmpty
       && snapshotToCheck == nil && snapshotToLoad == nil && !leaderChanged && !membershipChanged
+      && !snapshotIsWanted
   }
 
   /// Forgets what was asked, and keeps the memory for the next turn.
@@ -75,6 +78,7 @@ package struct Effects: Hashable, Sendable {
     snapshotChunks.removeAll(keepingCapacity: true)
     snapshotToCheck = nil
     snapshotToLoad = nil
+    snapshotIsWanted = false
     leaderChanged = false
     membershipChanged = false
   }

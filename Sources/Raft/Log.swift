@@ -60,6 +60,23 @@ struct Log: Sendable {
     return Int(last.end - endOfBytes(before: slot(of: max(index, base.index).next)))
   }
 
+  /// The bytes of all entries that are held.
+  var heldByteCount: Int { byteCount(after: base.index) }
+
+  /// The first place behind which at most `byteCount` bytes of entries follow.
+  func index(before byteCount: Int) -> LogIndex {
+    guard let last = slots.last, count > 0, heldByteCount > byteCount else { return base.index }
+    // The sums grow along the log, so this is a search by halves.
+    let start = last.end - UInt64(max(byteCount, 0))
+    var low = droppedCount
+    var high = slots.count - 1
+    while low < high {
+      let middle = low + (high - low) / 2
+      if slots[middle].end < start { low = middle + 1 } else { high = middle }
+    }
+    return LogIndex(base.index.rawValue + UInt64(low - droppedCount) + 1)
+  }
+
   mutating func append(_ entry: Entry) {
     precondition(entry.index == lastIndex.next, "the log has no gaps")
     precondition(entry.term >= lastTerm, "terms never fall along the log")

@@ -16,29 +16,39 @@ struct SnapshotPlan: Sendable {
   var isSaving = false
   /// After a snapshot that could not be saved none is tried until so much more has been applied.
   var nextTry = 0
-  /// The newest snapshot; one interval of entries before it stays in memory, so that a slow follower rarely needs it.
+  /// The newest snapshot.
   var newest = LogIndex.zero
+  /// How long the newest snapshot is.
+  var newestByteCount = 0
+  /// A follower needs a newer one than there is.
+  var isWanted = false
+
+  /// How many bytes of entries make the next snapshot due: no fewer than asked for, and in step with what a snapshot costs.
+  func interval(atLeast byteCount: Int) -> Int { max(byteCount, 2 * newestByteCount) }
 }
 
 /// Snapshots: written when enough has been applied, loaded when a leader sends one.
 extension Replica {
   /// Asks for a snapshot of the state as it is now, if enough has been applied since the last.
   mutating func planSnapshot(into effects: inout ReplicaEffects) {
-    guard !plan.isSaving, loading == nil, plan.byteCount >= max(snapshotByteCount, plan.nextTry),
+    let isDue = plan.byteCount >= plan.interval(atLeast: snapshotByteCount)
+    guard !plan.isSaving, loading == nil, isDue || plan.isWanted, plan.byteCount >= plan.nextTry,
       applied > plan.newest, let mark = consensus.mark(at: applied)
     else { return }
     plan.isSaving = true
+    plan.isWanted = false
     plan.byteCount = 0
     plan.nextTry = 0
     effects.snapshotToSave = SnapshotToSave(mark: mark, state: state)
   }
 
-  /// A snapshot that was asked for is on the disk for good: what lies an interval behind it may go.
+  /// A snapshot that was asked for is on the disk for good.
   package mutating func didSaveSnapshot(_ saved: SnapshotDescriptor) {
     plan.isSaving = false
     consensus.didSaveSnapshot(saved)
-    consensus.compact(through: plan.newest)
-    plan.newest = max(plan.newest, saved.mark.index)
+    guard saved.mark.index > plan.newest else { return }
+    plan.newest = saved.mark.index
+    plan.newestByteCount = Int(saved.byteCount)
   }
 
   /// A snapshot could not be saved; the log stays, and it is tried again later.
@@ -70,6 +80,7 @@ extension Replica {
     self.state = state
     applied = loaded.mark.index
     plan.newest = max(plan.newest, loaded.mark.index)
+    plan.newestByteCount = Int(loaded.byteCount)
     plan.byteCount = 0
   }
 }

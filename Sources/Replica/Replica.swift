@@ -22,11 +22,14 @@ package struct ReplicaLimits: Sendable {
 /// One node without I/O: inputs in, ``ReplicaEffects`` out.
 ///
 /// Inputs of a turn only gather; ``finishTurn(now:into:)`` lets them take effect: one proposal for all requests, one question
-/// for all reads, then what is committed is applied and answered.
+/// for all reads. Then ``applyCommitted(now:into:)`` applies and answers what is committed.
 package struct Replica: Sendable {
   /// How many bytes of entries one turn applies, so that a long log does not keep the node from its heartbeats.
   static let applyByteLimit = 1 << 20
   /// How many bytes of entries are applied before the next snapshot is written, unless a node is told otherwise.
+  ///
+  /// Above it the size of the newest snapshot decides. So many bytes of applied entries also stay in memory for followers that are a
+  /// little behind.
   package static let defaultSnapshotByteCount = 32 << 20
   /// How many changes are looked at in one turn for watches that are behind.
   static let catchUpSteps = 4096
@@ -87,6 +90,7 @@ package struct Replica: Sendable {
     self.snapshotByteCount = snapshotByteCount
     applied = restored.mark.index
     plan.newest = restored.mark.index
+    plan.newestByteCount = Int(restored.snapshot?.byteCount ?? 0)
     committed = restored.mark.index
     heardAt = now
   }
@@ -124,20 +128,28 @@ package struct Replica: Sendable {
     consensus.didPersist(through: ticket, now: now, into: &asked)
   }
 
-  /// Lets everything that the turn brought take effect.
+  /// Lets everything that the turn brought take effect on the protocol: what is to be sent and written comes out.
+  ///
+  /// ``applyCommitted(now:into:)`` is the turn's other half. The shell sends and begins to write before it calls that, so that disks and
+  /// other members work meanwhile.
   package mutating func finishTurn(now: Instant, into effects: inout ReplicaEffects) {
+    consensus.forget(keeping: snapshotByteCount, through: applied, now: now)
     if asked.leaderChanged { leadershipChanged(into: &effects) }
     proposeTime(now: now)
     proposeBatch(now: now, into: &effects)
     askForReads(now: now)
     if asked.leaderChanged { leadershipChanged(into: &effects) }
     takeAsked(into: &effects)
-    applyCommitted(into: &effects)
+    if consensus.isLeader { heardAt = now }
+  }
+
+  /// Applies what is committed, as far as one turn may, and answers those who waited for it.
+  package mutating func applyCommitted(now: Instant, into effects: inout ReplicaEffects) {
+    applyEntries(into: &effects)
     planSnapshot(into: &effects)
     advanceWatches(now: now, into: &effects)
     answerReads(into: &effects)
     answerAdmin(into: &effects)
-    if consensus.isLeader { heardAt = now }
   }
 
   /// Moves what the consensus asked for to where it is performed.
@@ -149,6 +161,7 @@ package struct Replica: Sendable {
       effects.snapshotToLoad = snapshot
     }
     if asked.membershipChanged { effects.membershipChanged = true }
+    if asked.snapshotIsWanted { plan.isWanted = true }
     committed = max(committed, asked.commitIndex ?? .zero)
     effects.messages += asked.messages
     if !asked.write.isEmpty { effects.writes.append(asked.write) }
@@ -200,7 +213,7 @@ package struct Replica: Sendable {
 
   // MARK: Applying
 
-  private mutating func applyCommitted(into effects: inout ReplicaEffects) {
+  private mutating func applyEntries(into effects: inout ReplicaEffects) {
     var byteCount = 0
     while applied < committed, loading == nil, byteCount < Self.applyByteLimit {
       let index = LogIndex(applied.rawValue + 1)

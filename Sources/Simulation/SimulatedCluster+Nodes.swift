@@ -165,11 +165,13 @@ extension SimulatedCluster {
       guard step(node) else { return false }
       guard takeDiskReport(node, life, local) else { return false }
       life.replica.finishTurn(now: local, into: &life.effects)
-      judgeTurn(node, life)
       isDone = life.effects.isEmpty
       guard send(node, life), write(node, life, local), store(node, life, local) else {
         return false
       }
+      life.replica.applyCommitted(now: local, into: &life.effects)
+      judgeTurn(node, life)
+      isDone = isDone && life.effects.isEmpty
     }
     return true
   }

@@ -6,6 +6,7 @@
 internal import RoostNode
 internal import RoostPlatform
 
+Memory.keepWhatIsFreed()
 Signals.ignoreBrokenPipes()
 do throws(SystemError) {
   try Signals.takeOver()

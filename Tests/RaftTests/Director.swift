@@ -154,6 +154,10 @@ struct Director {
       return ["\((time?.rawValue ?? 0) / 1_000_000) ms"]
     case "resign": world.act(node) { $0.stepDown(now: now, into: &$1) }
     case "snapshot": world.saveSnapshot(node, keeping: number ?? 0)
+    case "forget":
+      world.act(node) { core, _ in
+        core.forget(keeping: Int(number ?? 0), through: core.commitIndex, now: now)
+      }
     default: return ["unknown directive"]
     }
     return []

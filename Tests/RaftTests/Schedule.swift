@@ -30,6 +30,7 @@ struct Schedule {
     settings.leaseReads = random.chance(1, in: 4)
     world = World(settings: settings, seed: random.next())
     world.gathersWrites = random.chance(1, in: 2)
+    world.savesWhenAsked = true
     let count = [1, 2, 3, 3, 3, 4, 5][Int(random.below(7))] as UInt64
     founderCount = count
     let founders = (1...count).map { id in
@@ -69,7 +70,8 @@ struct Schedule {
     case 79, 80: world.crash(anyNode())
     case 81..<84: world.restart(anyNode())
     case 84, 85: world.saveSnapshot(anyNode(), keeping: random.below(4))
-    case 86..<88: change()
+    case 86: forget()
+    case 87: change()
     case 88: transfer()
     case 89: sleep()
     case 90: if random.chance(1, in: 8) { loseJournal() }
@@ -79,6 +81,12 @@ struct Schedule {
     case 95..<98: recover()
     default: quieten()
     }
+  }
+
+  private mutating func forget() {
+    let node = anyNode()
+    let (now, kept) = (world.now, Int(random.below(200)))
+    world.act(node) { core, _ in core.forget(keeping: kept, through: core.commitIndex, now: now) }
   }
 
   /// The disk of a node that has something to write, or sometimes of all of them, is done.

@@ -23,6 +23,7 @@ enum Story {
           + " from \(read.offset) for \(read.follower)"
       )
     }
+    if effects.snapshotIsWanted { lines.append("\(node.id): wants a newer snapshot") }
     if let whole = effects.snapshotToCheck {
       lines.append("\(node.id): has all of snapshot \(whole.mark.index)")
     }

@@ -18,6 +18,8 @@ struct World {
   var coverage = Coverage()
   /// Whether writes are sometimes held back, as a shell does that waits for the one under way.
   var gathersWrites = false
+  /// Whether nodes save a snapshot when their core wants a newer one.
+  var savesWhenAsked = false
   /// Told of everything that happens, for scripts.
   var trace: [String]?
   #if PLANTED_BUGS
@@ -293,6 +295,7 @@ struct World {
       if chunk.offset == 0 { nodes[slot].partOfSnapshot = [] }
       nodes[slot].partOfSnapshot += chunk.bytes
     }
+    if effects.snapshotIsWanted, savesWhenAsked { saveSnapshot(id) }
     if let whole = effects.snapshotToCheck {
       let isValid = nodes[slot].partOfSnapshot == Self.bytes(of: whole)
       nodes[slot].partOfSnapshot = []

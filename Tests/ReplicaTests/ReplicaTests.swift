@@ -38,6 +38,7 @@ private struct Trio {
       isQuiet = true
       for index in replicas.indices {
         replicas[index].finishTurn(now: now, into: &effects[index])
+        replicas[index].applyCommitted(now: now, into: &effects[index])
         if !effects[index].isEmpty { isQuiet = false }
         perform(index)
       }

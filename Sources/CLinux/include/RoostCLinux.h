@@ -19,6 +19,9 @@ long roost_random(void *bytes, size_t count);
 /// Names the calling thread for `ps`, `top` and debuggers; cut at 15 bytes.
 void roost_name_thread(const char *name);
 
+/// Keeps memory that is freed in this process, and has one heap for all threads.
+void roost_keep_memory(void);
+
 /// A counter as a descriptor: readable while it is not zero.
 int roost_eventfd(void);
 
