@@ -40,6 +40,7 @@ static int ring_map_queues(struct roost_ring *ring, const struct io_uring_params
   ring->places = ring_map(ring->descriptor, ring->places_size, IORING_OFF_SQES);
   if (ring->places == MAP_FAILED) return -1;
   char *base = ring->queues;
+  ring->submit_flags = (uint32_t *)(base + parameters->sq_off.flags);
   ring->submit_tail = (uint32_t *)(base + parameters->sq_off.tail);
   ring->submit_mask = *(uint32_t *)(base + parameters->sq_off.ring_mask);
   ring->submit_array = (uint32_t *)(base + parameters->sq_off.array);
@@ -52,7 +53,8 @@ static int ring_map_queues(struct roost_ring *ring, const struct io_uring_params
 
 int roost_ring_open(struct roost_ring *ring, uint32_t entries, int eventfd) {
   struct io_uring_params parameters = {
-      .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_R_DISABLED};
+      .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+               IORING_SETUP_R_DISABLED};
   memset(ring, 0, sizeof *ring);
   ring->queues = MAP_FAILED;
   ring->places = MAP_FAILED;
@@ -100,6 +102,8 @@ int roost_ring_write(struct roost_ring *ring, int descriptor, const void *bytes,
 int roost_ring_reap(struct roost_ring *ring, int wait, uint64_t *number, int32_t *result) {
   uint32_t head = *ring->complete_head;
   if (head == __atomic_load_n(ring->complete_tail, __ATOMIC_ACQUIRE)) {
+    uint32_t flags = __atomic_load_n(ring->submit_flags, __ATOMIC_ACQUIRE);
+    if (!wait && (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) == 0) return 0;
     int entered;
     do {
       entered = ring_enter(ring->descriptor, 0, wait ? 1 : 0, IORING_ENTER_GETEVENTS);

@@ -47,18 +47,52 @@ enum Cell {
     return .valid(kind, group: mark >> 2)
   }
 
-  /// Seals a cell whose content is in the buffer already: sets mark and checksum.
+  /// Says what a cell is whose content is in the buffer already.
+  static func mark(_ kind: Kind, of group: UInt64, in buffer: DiskBuffer, at offset: Int) {
+    buffer.put(littleEndian: kind.rawValue | label(of: group) << 2, at: offset + 4)
+  }
+
+  /// Seals `count` marked cells that follow each other in the buffer, of which the first is `cell`.
   static func seal(
     _ cell: Int,
-    as kind: Kind,
-    of group: UInt64,
+    count: Int,
     in buffer: DiskBuffer,
     at offset: Int,
     place: SegmentPlace
   ) {
-    buffer.put(littleEndian: kind.rawValue | label(of: group) << 2, at: offset + 4)
-    let checksum = buffer.checksum(of: offset + 4..<offset + byteCount)
-    buffer.put(littleEndian: checksum.value ^ place.mask(of: cell), at: offset)
+    var done = 0
+    while count - done >= 4 {
+      let start = offset + done * byteCount
+      let values = buffer.withSpan { bytes in
+        CRC32C.four(
+          of: bytes.extracting(start + 4..<start + 4 * byteCount),
+          stride: byteCount,
+          byteCount: byteCount - 4
+        )
+      }
+      let first = cell + done
+      put(values.0, of: first, in: buffer, at: start, place)
+      put(values.1, of: first + 1, in: buffer, at: start + byteCount, place)
+      put(values.2, of: first + 2, in: buffer, at: start + 2 * byteCount, place)
+      put(values.3, of: first + 3, in: buffer, at: start + 3 * byteCount, place)
+      done += 4
+    }
+    while done < count {
+      let start = offset + done * byteCount
+      let value = buffer.checksum(of: start + 4..<start + byteCount).value
+      put(value, of: cell + done, in: buffer, at: start, place)
+      done += 1
+    }
+  }
+
+  private static func put(
+    _ checksum: UInt32,
+    of cell: Int,
+    in buffer: DiskBuffer,
+    at offset: Int,
+    _ place: SegmentPlace
+  ) {
+    buffer.put(littleEndian: checksum ^ place.mask(of: cell), at: offset)
   }
 
   /// How many bits are 1, counted as far as `limit`.

@@ -13,6 +13,9 @@ package protocol Disk: ReadableFiles, AnyObject {
   /// The length of a file.
   func byteCount(of name: String) throws(DiskError) -> Int
 
+  /// How many of the log's writes are best under way at once.
+  var writesAtOnce: Int { get }
+
   /// Says that all of a file will be read soon.
   func expectRead(of name: String)
 
@@ -33,6 +36,8 @@ package protocol Disk: ReadableFiles, AnyObject {
 }
 
 extension Disk {
+  package var writesAtOnce: Int { 2 }
+
   package func expectRead(of name: String) {}
 
   /// Performs operations in order before it returns.

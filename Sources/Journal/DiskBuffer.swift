@@ -2,8 +2,8 @@ package import RoostWire
 
 /// Bytes at an address that a disk can take as they are: page-aligned, and fixed until released.
 ///
-/// The journal builds a group in one and keeps it until the write is complete, so what the disk sees
-/// was copied once, out of the entries.
+/// The journal builds a group in one, out of the records that waited in another, and keeps it until the
+/// write is complete.
 @safe package final class DiskBuffer {
   /// The alignment of the first byte.
   package static let alignment = 4096
@@ -66,6 +66,17 @@ package import RoostWire
     )
     // SAFETY: the precondition keeps the store within the allocation.
     unsafe storage.storeBytes(of: value.littleEndian, toByteOffset: offset, as: Value.self)
+  }
+
+  /// The integer at a position, least significant byte first.
+  @inline(__always)
+  func littleEndian<Value: FixedWidthInteger>(_ type: Value.Type, at offset: Int) -> Value {
+    precondition(
+      offset >= 0 && offset + MemoryLayout<Value>.size <= byteCount,
+      "an integer is read inside the buffer"
+    )
+    // SAFETY: the precondition keeps the load within the allocation, and integers have no invalid bytes.
+    return unsafe Value(littleEndian: storage.loadUnaligned(fromByteOffset: offset, as: Value.self))
   }
 
   /// The checksum of a range.

@@ -23,19 +23,6 @@ struct GroupWriter {
   }
 
   /// Fills in the whole group, up to the end of the buffer.
-  mutating func write(
-    _ header: GroupHeader,
-    _ items: borrowing [WaitingWrites.Item],
-    _ range: Range<Int>
-  ) {
-    for index in range {
-      guard case .record(let record) = items[index] else { continue }
-      put(record)
-    }
-    seal(header)
-  }
-
-  /// Fills in a group whose records are encoded already.
   mutating func write(_ header: GroupHeader, records: borrowing Span<UInt8>) {
     put(records)
     seal(header)
@@ -47,43 +34,16 @@ struct GroupWriter {
     buffer.put(copy.span, at: start + Cell.contentOffset)
     let last = header.cellCount - 1
     buffer.put(copy.span, at: start + last * Cell.byteCount + Cell.contentOffset)
-    let firstCell = segmentOffset / Cell.byteCount
     for cell in 0...last {
-      Cell.seal(
-        firstCell + cell,
-        as: cell == 0 ? .header : cell == last ? .trailer : .body,
+      Cell.mark(
+        cell == 0 ? .header : cell == last ? .trailer : .body,
         of: header.number,
         in: buffer,
-        at: start + cell * Cell.byteCount,
-        place: place
+        at: start + cell * Cell.byteCount
       )
     }
-  }
-
-  private mutating func put(_ record: Record) {
-    guard case .entry(let entry) = record else { return put(record.encoded().span) }
-    if leftInCell >= Record.overhead + Entry.overhead {
-      putHead(of: entry)
-    } else {
-      var head: [UInt8] = []
-      record.encodePrefix(into: &head)
-      put(head.span)
-    }
-    put(entry.payload.span)
-  }
-
-  /// The bytes before an entry's payload, in place: entries are many, and arrays for them cost.
-  private mutating func putHead(of entry: Entry) {
-    let byteCount = entry.payload.count
-    buffer.put(littleEndian: Record.entryKind, at: position)
-    buffer.put(littleEndian: UInt32(Entry.overhead + byteCount), at: position + 1)
-    buffer.put(littleEndian: entry.term.rawValue, at: position + 5)
-    buffer.put(littleEndian: entry.index.rawValue, at: position + 13)
-    buffer.put(littleEndian: entry.time.rawValue, at: position + 21)
-    buffer.put(littleEndian: entry.kind.rawValue, at: position + 29)
-    buffer.put(littleEndian: UInt32(byteCount), at: position + 30)
-    position += Record.overhead + Entry.overhead
-    leftInCell -= Record.overhead + Entry.overhead
+    let firstCell = segmentOffset / Cell.byteCount
+    Cell.seal(firstCell, count: header.cellCount, in: buffer, at: start, place: place)
   }
 
   private mutating func put(_ bytes: borrowing Span<UInt8>) {

@@ -154,7 +154,7 @@ extension Journal {
     }
     try disk.perform(.syncDirectory)
     if let stored = recovery.snapshot, !recovery.continuesSnapshot, recovery.cut == nil {
-      waiting.add(.record(.reset(after: stored.label.mark.position)))
+      waiting.add(.reset(after: stored.label.mark.position))
     }
     startWrites()
   }

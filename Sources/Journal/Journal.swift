@@ -40,6 +40,7 @@ package final class Journal {
   var stock: [UInt64] = []
   var snapshots = Snapshots()
   var waiting = WaitingWrites()
+  private let inFlightLimit: Int
   private var inFlight: [Group] = []
   private var buffers: [DiskBuffer] = []
   private var nextGroup: UInt64
@@ -92,6 +93,7 @@ package final class Journal {
   init(disk: any Disk, settings: JournalSettings, start: Start) {
     self.disk = disk
     self.settings = settings
+    inFlightLimit = settings.inFlightLimit ?? disk.writesAtOnce
     identity = start.identity
     standing = start.standing
     terms = start.terms
@@ -148,11 +150,11 @@ package final class Journal {
     entries: [Entry] = []
   ) {
     guard failure == nil else { return }
-    if let hardState { waiting.add(.hardState(hardState)) }
-    if let restartAfter { waiting.add(.record(.reset(after: restartAfter))) }
-    if let truncateFrom { waiting.add(.record(.truncate(from: truncateFrom))) }
-    for entry in entries { waiting.add(.record(.entry(entry))) }
-    waiting.add(.ticket(ticket))
+    if let hardState { waiting.add(hardState) }
+    if let restartAfter { waiting.add(.reset(after: restartAfter)) }
+    if let truncateFrom { waiting.add(.truncate(from: truncateFrom)) }
+    for entry in entries { waiting.add(entry) }
+    waiting.add(ticket: ticket)
     if settings.has(.acknowledgeBeforeSync) { acknowledgedEarly = ticket }
     startWrites()
   }
@@ -199,10 +201,10 @@ package final class Journal {
 extension Journal {
   /// Starts as many writes as may be under way.
   func startWrites() {
-    while inFlight.count < settings.inFlightLimit, !waiting.isEmpty {
+    while inFlight.count < inFlightLimit, !waiting.isEmpty {
       guard prepareRoom() else { break }
       let before = standing
-      let batch = waiting.choose(
+      let batch = waiting.take(
         byteLimit: min(
           max(settings.groupByteLimit, waiting.firstByteCount),
           GroupHeader.recordCapacity(of: active.room)
@@ -263,7 +265,7 @@ extension Journal {
       segmentOffset: active.offset,
       place: SegmentPlace(identity, segment: active.number)
     )
-    writer.write(header, waiting.items, batch.range)
+    waiting.withRecords(of: batch) { writer.write(header, records: $0) }
     inFlight.append(Group(number: nextGroup, buffer: buffer, ticket: batch.ticket))
     let number = BackgroundJobs.number(ofGroup: nextGroup)
     let file = FileName.segment(active.number)
@@ -290,7 +292,7 @@ extension Journal {
     let fitting = buffers.lastIndex { $0.capacity >= byteCount }
     let buffer =
       fitting.map { buffers.remove(at: $0) } ?? DiskBuffer(capacity: max(byteCount, 65536))
-    if buffers.count > settings.inFlightLimit { buffers.removeFirst() }
+    if buffers.count > inFlightLimit { buffers.removeFirst() }
     buffer.reset(byteCount: byteCount)
     return buffer
   }

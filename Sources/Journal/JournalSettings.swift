@@ -13,8 +13,8 @@ package struct JournalSettings: Equatable, Sendable {
   /// A smaller one saves room when single small entries are written, but then the disk rewrites a
   /// block that holds acknowledged bytes.
   package var unit: Int
-  /// How many writes of the log may be under way at once.
-  package var inFlightLimit: Int
+  /// How many writes of the log may be under way at once; nil for as many as suit the disk.
+  package var inFlightLimit: Int?
   /// The most bytes of records in one write, unless one record alone is longer.
   package var groupByteLimit: Int
   /// The longest payload of an entry that is appended.
@@ -26,7 +26,7 @@ package struct JournalSettings: Equatable, Sendable {
   package init(
     segmentByteCount: Int = 64 << 20,
     unit: Int = 4096,
-    inFlightLimit: Int = 2,
+    inFlightLimit: Int? = nil,
     groupByteLimit: Int = 8 << 20,
     payloadLimit: Int = Entry.payloadLimit
   ) {
@@ -37,7 +37,7 @@ package struct JournalSettings: Equatable, Sendable {
           >= GroupHeader.cellCount(recordByteCount: payloadLimit + 64) * Cell.byteCount + unit,
       "a segment is whole pages, and has room for the longest entry"
     )
-    precondition(inFlightLimit > 0 && groupByteLimit > 0, "something is written")
+    precondition(inFlightLimit ?? 1 > 0 && groupByteLimit > 0, "something is written")
     self.segmentByteCount = segmentByteCount
     self.unit = unit
     self.inFlightLimit = inFlightLimit

@@ -27,6 +27,12 @@ struct LogTerms: Equatable {
     last = place
   }
 
+  /// Goes on with entries of the term of the last one, which was appended.
+  mutating func extend(through index: LogIndex) {
+    precondition(index >= last.index, "entries are appended in order")
+    last = LogPosition(term: last.term, index: index)
+  }
+
   mutating func truncate(from index: LogIndex) {
     precondition(index > base.index, "what a snapshot holds is never truncated")
     guard index <= last.index else { return }

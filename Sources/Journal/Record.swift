@@ -60,23 +60,10 @@ extension Record: WireCodable {
   }
 
   package func encode(into output: inout [UInt8]) {
-    encodePrefix(into: &output)
-    if case .entry(let entry) = self { output.append(contentsOf: entry.payload) }
-  }
-
-  /// Appends the encoding but for the payload of an entry, which is the rest of it.
-  ///
-  /// So the payload, nearly all of the bytes, is copied into the group straight from the entry.
-  func encodePrefix(into output: inout [UInt8]) {
     output.append(kind)
     output.append(littleEndian: UInt32(bodyByteCount))
     switch self {
-    case .entry(let entry):
-      entry.term.encode(into: &output)
-      entry.index.encode(into: &output)
-      entry.time.encode(into: &output)
-      output.append(entry.kind.rawValue)
-      output.append(littleEndian: UInt32(entry.payload.count))
+    case .entry(let entry): entry.encode(into: &output)
     case .truncate(let index): index.encode(into: &output)
     case .reset(let place): place.encode(into: &output)
     }

@@ -27,6 +27,37 @@ package struct CRC32C: Equatable, Hashable, Sendable {
     }
   }
 
+  /// The checksums of four stretches of `byteCount` bytes that start `stride` bytes apart.
+  ///
+  /// The processor takes them in at once, which is more than twice as fast as one after the other.
+  package static func four(
+    of bytes: borrowing Span<UInt8>,
+    stride: Int,
+    byteCount: Int
+  ) -> (UInt32, UInt32, UInt32, UInt32) {
+    precondition(
+      stride > 0 && byteCount >= 0 && 3 * stride + byteCount <= bytes.count,
+      "four stretches lie within the bytes"
+    )
+    guard hasInstruction else {
+      func value(_ number: Int) -> UInt32 {
+        CRC32C(of: bytes.extracting(number * stride..<number * stride + byteCount)).value
+      }
+      return (value(0), value(1), value(2), value(3))
+    }
+    var registers: [4 of UInt32] = [.max, .max, .max, .max]
+    // SAFETY: the precondition keeps all four stretches within the buffer, which outlives the call.
+    unsafe bytes.withUnsafeBufferPointer { buffer in
+      guard let start = buffer.baseAddress else { return }
+      unsafe withUnsafeMutablePointer(to: &registers) { pointer in
+        unsafe pointer.withMemoryRebound(to: UInt32.self, capacity: 4) { place in
+          unsafe roost_crc32c_update_four(place, start, stride, byteCount)
+        }
+      }
+    }
+    return (~registers[0], ~registers[1], ~registers[2], ~registers[3])
+  }
+
   /// The same without the instruction: for other processors, and for the test that both agree.
   package mutating func updateByTable(with bytes: borrowing Span<UInt8>) {
     var register = self.register

@@ -11,7 +11,9 @@ case "state":
   let keys = words.dropFirst().first.flatMap { Int($0) } ?? 1_000_000
   StateBenchmark(keys: keys, parts: Array(words.dropFirst(2))).run()
 case "client": ClientBenchmark.run()
-case "journal": try JournalBenchmark(in: words.dropFirst().first ?? ".").run()
+case "journal":
+  let shapes = words.dropFirst(2).compactMap { JournalBenchmark.Shape($0) }
+  try JournalBenchmark(in: words.dropFirst().first ?? ".", shapes: shapes).run()
 case "restart": try RestartBenchmark(in: words.dropFirst().first ?? ".").run()
 default:
   if let verb = words.first.flatMap({ Verb(rawValue: $0) }) {
@@ -24,7 +26,8 @@ default:
       usage: kvbench state [KEYS [PART ...]]   the state machine: get, put, lock, lease, watch, copy,
                                                snapshot
              kvbench client                    the client machine, against a peer that answers everything
-             kvbench journal [DIRECTORY]       the log, beside a bare loop of write and fdatasync
+             kvbench journal [DIRECTORY [BATCHxBYTES ...]]
+                                               the log, beside a bare loop of write and fdatasync
              kvbench restart [DIRECTORY]       opening a log of a million entries
       """
   )

@@ -16,6 +16,8 @@ final class FaultyDisk: Disk {
 
   init(_ files: FileDisk) { self.files = files }
 
+  var writesAtOnce: Int { files.writesAtOnce }
+
   func list() throws(DiskError) -> [String] { try files.list() }
 
   func byteCount(of name: String) throws(DiskError) -> Int { try files.byteCount(of: name) }

@@ -42,6 +42,7 @@ final class Scratch {
     var place = pollfd(fd: disk.notificationDescriptor, events: Int16(POLLIN), revents: 0)
     // SAFETY: one place is given and counted.
     _ = unsafe poll(&place, 1, milliseconds)
+    disk.clearNotification()
   }
 
   @Test(arguments: [true, false])

@@ -23,6 +23,21 @@ import Testing
     }
   }
 
+  @Test func fourChecksumsAtOnceAreThoseOfOneAfterTheOther() {
+    var random = SplitMix64(seed: 2)
+    for (byteCount, stride) in [(0, 1), (5, 7), (8, 8), (77, 80), (508, 512), (300, 4096)] {
+      let bytes = (0..<3 * stride + byteCount).map { _ in
+        UInt8(truncatingIfNeeded: random.next())
+      }
+      let four = CRC32C.four(of: bytes.span, stride: stride, byteCount: byteCount)
+      for (number, value) in [four.0, four.1, four.2, four.3].enumerated() {
+        let start = number * stride
+        let part = bytes.span.extracting(start..<start + byteCount)
+        #expect(value == CRC32C(of: part).value)
+      }
+    }
+  }
+
   @Test func aChecksumGoesOnWhereItStopped() {
     let bytes = [UInt8](0..<200)
     var inPieces = CRC32C()

@@ -51,6 +51,29 @@ __attribute__((target("sse4.2"))) static inline uint32_t roost_crc32c_update(
   return (uint32_t)state;
 }
 
+/// Goes on with four registers over `count` bytes each, which start `stride` bytes apart: the instruction has a
+/// latency of three cycles and another can start in each, so four take hardly longer than one.
+__attribute__((target("sse4.2"))) static inline void roost_crc32c_update_four(
+    uint32_t crc[4], const uint8_t *bytes, size_t stride, size_t count) {
+  uint64_t first = crc[0], second = crc[1], third = crc[2], fourth = crc[3];
+  size_t offset = 0;
+  for (; offset + 8 <= count; offset += 8) {
+    uint64_t words[4];
+    memcpy(&words[0], bytes + offset, 8);
+    memcpy(&words[1], bytes + stride + offset, 8);
+    memcpy(&words[2], bytes + 2 * stride + offset, 8);
+    memcpy(&words[3], bytes + 3 * stride + offset, 8);
+    first = __builtin_ia32_crc32di(first, words[0]);
+    second = __builtin_ia32_crc32di(second, words[1]);
+    third = __builtin_ia32_crc32di(third, words[2]);
+    fourth = __builtin_ia32_crc32di(fourth, words[3]);
+  }
+  crc[0] = roost_crc32c_update((uint32_t)first, bytes + offset, count - offset);
+  crc[1] = roost_crc32c_update((uint32_t)second, bytes + stride + offset, count - offset);
+  crc[2] = roost_crc32c_update((uint32_t)third, bytes + 2 * stride + offset, count - offset);
+  crc[3] = roost_crc32c_update((uint32_t)fourth, bytes + 3 * stride + offset, count - offset);
+}
+
 #else
 
 static inline int roost_crc32c_available(void) { return 0; }
@@ -59,6 +82,14 @@ static inline uint32_t roost_crc32c_update(uint32_t crc, const uint8_t *bytes, s
   (void)bytes;
   (void)count;
   return crc;
+}
+
+static inline void roost_crc32c_update_four(uint32_t crc[4], const uint8_t *bytes, size_t stride,
+                                            size_t count) {
+  (void)crc;
+  (void)bytes;
+  (void)stride;
+  (void)count;
 }
 
 #endif

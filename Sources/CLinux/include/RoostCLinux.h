@@ -72,6 +72,7 @@ struct roost_ring {
   size_t places_size;
   uint32_t *submit_tail;
   uint32_t *submit_array;
+  uint32_t *submit_flags;
   uint32_t submit_mask;
   uint32_t complete_mask;
   uint32_t *complete_head;
@@ -90,6 +91,8 @@ int roost_ring_write(struct roost_ring *ring, int descriptor, const void *bytes,
                      uint64_t offset, uint64_t number);
 
 /// Takes one completion, and waits for one if asked; 1 if there was one, else 0.
+///
+/// While the kernel has nothing to tell it makes no system call, unless it is to wait.
 int roost_ring_reap(struct roost_ring *ring, int wait, uint64_t *number, int32_t *result);
 
 void roost_ring_close(struct roost_ring *ring);
