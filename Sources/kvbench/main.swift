@@ -15,6 +15,9 @@ case "journal":
   let shapes = words.dropFirst(2).compactMap { JournalBenchmark.Shape($0) }
   try JournalBenchmark(in: words.dropFirst().first ?? ".", shapes: shapes).run()
 case "restart": try RestartBenchmark(in: words.dropFirst().first ?? ".").run()
+case "table":
+  let lines = words.dropFirst().flatMap { ServerMeter.lines($0) }
+  print(ComparisonTable(lines: lines).markdown, terminator: "")
 default:
   if let verb = words.first.flatMap({ Verb(rawValue: $0) }) {
     exit(LoadCommand.run(verb, Array(words.dropFirst())))
@@ -29,6 +32,7 @@ default:
              kvbench journal [DIRECTORY [BATCHxBYTES ...]]
                                                the log, beside a bare loop of write and fdatasync
              kvbench restart [DIRECTORY]       opening a log of a million entries
+             kvbench table FILE ...            lines of several systems as one table
       """
   )
   exit(words.isEmpty || ["help", "--help", "-h"].contains(words[0]) ? 0 : 2)

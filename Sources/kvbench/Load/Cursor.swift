@@ -52,3 +52,12 @@
     unsafe place += width
   }
 }
+
+extension Cursor {
+  /// Writes a key, the same for every system: `k` and the number, filled up to the size.
+  @inline(__always)
+  mutating func writeKey(_ key: UInt64, byteCount: Int) {
+    write(UInt8(ascii: "k"))
+    write(decimal: key, width: byteCount - 1)
+  }
+}

@@ -13,12 +13,15 @@ struct KeyRun {
     load.addLinks(options.connections, to: target)
     try load.connect()
     defer { load.close() }
-    let measurement = try measure(load)
-    try drain(load)
+    let measurement = try Self.measure(load)
+    try load.drain()
+    try load.sayGoodbye()
     return measurement.report(options, load.tally)
   }
 
-  private func measure(_ load: Load) throws(LoadError) -> Measurement {
+  /// Lets every slot work through the warm-up, and then counts.
+  static func measure(_ load: Load) throws(LoadError) -> Measurement {
+    let options = load.options
     var progress = Progress(options.verb.rawValue, isQuiet: options.isQuiet, now: load.now)
     defer { progress.end() }
     load.readClock()
@@ -44,20 +47,10 @@ struct KeyRun {
   }
 
   /// When the engine has to look again at the latest: at the next arrival, if a slot is free for it.
-  private func wakeUp(_ load: Load) -> UInt64 {
+  private static func wakeUp(_ load: Load) -> UInt64 {
     let look = load.now + 100_000_000
     guard case .open(let schedule) = load.feed, !load.idle.isEmpty else { return look }
     return min(look, schedule.next)
-  }
-
-  /// Lets what is under way end, and ends the sessions.
-  private func drain(_ load: Load) throws(LoadError) {
-    load.feed = .nothing
-    let deadline = load.now + 3_000_000_000
-    while !load.isQuiet, load.now < deadline { try load.turn(until: load.now + 50_000_000) }
-    for link in load.links { link.sayGoodbye() }
-    try load.flushTouched()
-    try load.turn(until: load.now + 20_000_000)
   }
 }
 
@@ -73,6 +66,7 @@ struct Fill {
     options.clients = min(max(options.clients, 500), Int(clamping: options.keys))
     options.connections = min(max(options.connections, 50), options.clients)
     let load = try Load(options)
+    load.isFilling = true
     load.addLinks(options.connections, to: target)
     try load.connect()
     defer { load.close() }
@@ -90,9 +84,7 @@ struct Fill {
     guard load.tally.errors == 0 else {
       throw LoadError("\(load.tally.errors) keys were not written: \(load.tally.lastError)")
     }
-    for link in load.links { link.sayGoodbye() }
-    try load.flushTouched()
-    try load.turn(until: load.now + 20_000_000)
+    try load.sayGoodbye()
     return (seconds, load.tally)
   }
 }

@@ -24,6 +24,7 @@ class Link {
   private var descriptor: Int32 = -1
   private var isConnecting = false
   private var isWatchedForWriting = false
+  private var isLost = false
 
   private static let receiveSize = 1 << 16
 
@@ -79,9 +80,16 @@ class Link {
     descriptor = -1
     isConnecting = false
     isReady = false
+    isLost = false
     input.removeAll()
     out.removeAll()
     reset()
+  }
+
+  /// Gives the connection up, as if it had broken.
+  final func loseHope(_ reason: String) throws(LoadError) {
+    isLost = true
+    try load.didLose(self, because: reason)
   }
 
   /// Takes what the poller has seen; a system error closes the connection and is handed on.
@@ -108,6 +116,8 @@ class Link {
       let taken = try input.withBytes { bytes throws(LoadError) in try receive(bytes) }
       input.remove(taken)
     }
+    // What is being read must not be freed meanwhile, so that the end waits until here.
+    if isLost { return close() }
     try flush()
   }
 

@@ -37,6 +37,8 @@ final class Load {
   /// When the lock that all want was last given back.
   fileprivate var releasedAt: UInt64?
   fileprivate let runName: String
+  /// Whether keys are written that may not be there yet.
+  var isFilling = false
   /// Whether connections may break, as servers are killed on purpose.
   var toleratesBreaks = false
   /// Called for each request that ended.
@@ -95,6 +97,20 @@ final class Load {
       return
     }
     throw LoadError("connection \(link.number) to \(link.address): \(reason)")
+  }
+
+  /// Lets what is under way end.
+  func drain(within seconds: Double = 3) throws(LoadError) {
+    feed = .nothing
+    let deadline = now + UInt64(seconds * 1e9)
+    while !isQuiet, now < deadline { try turn(until: now + 50_000_000) }
+  }
+
+  /// Ends the sessions.
+  func sayGoodbye() throws(LoadError) {
+    for link in links { link.sayGoodbye() }
+    try flushTouched()
+    try turn(until: now + 20_000_000)
   }
 
   func close() {
@@ -211,6 +227,17 @@ final class Load {
     if options.verb == .watch { values.stamp(moment) }
     try link.send(slot)
     touch(link)
+  }
+
+  /// A watcher was told of a value, which begins with the moment at which its write began.
+  func didSee(_ value: Span<UInt8>) {
+    guard tally.isMeasuring, value.count >= 16 else { return }
+    var moment: UInt64 = 0
+    for index in 0..<16 {
+      let byte = value[index]
+      moment = moment << 4 | UInt64(byte < 58 ? byte &- 48 : byte &- 87) & 15
+    }
+    tally.events.add(now > moment ? now - moment : 0)
   }
 
   var isQuiet: Bool { (0..<slotCount).allSatisfy { !slots[$0].isBusy } }

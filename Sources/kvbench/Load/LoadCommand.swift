@@ -39,7 +39,15 @@ struct LoadCommand {
       line.add("seconds", seconds, digits: 2)
       line.add("per_second", Double(tally.done) / seconds, digits: 1)
       return [line]
-    default:
+    case .watch: return [try WatchRun(options: options, target: try target(options)).run()]
+    case .lease: return try LeaseRun(options: options, target: try target(options)).run()
+    case .failover: return try FailoverRun(options: options, cluster: cluster).run()
+    case .probe: return [try ProbeRun(options: options).run()]
+    case .load:
+      return [
+        try MillionRun(options: options, target: try target(options), cluster: cluster).run()
+      ]
+    case .put, .get, .sget, .mix, .lock, .lockc:
       return [try KeyRun(options: options, target: try target(options)).run()]
     }
   }

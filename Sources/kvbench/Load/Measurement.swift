@@ -10,7 +10,7 @@ struct Measurement {
 
   private(set) var seconds = 0.0
   private var clientSeconds = 0.0
-  private var serverSeconds = 0.0
+  private(set) var serverSeconds = 0.0
   private var residentBytes = 0
   private(set) var operations: UInt64 = 0
   private var errors: UInt64 = 0

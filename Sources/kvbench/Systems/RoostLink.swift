@@ -78,7 +78,7 @@ final class RoostLink: Link {
     cursor.write(firstIncomplete)
     cursor.write(UInt16(1))
     cursor.write(UInt16(keyBytes))
-    writeKey(load.slots[slot].key, to: &cursor)
+    cursor.writeKey(load.slots[slot].key, byteCount: keyBytes)
     cursor.write(UInt32(valueBytes))
     // SAFETY: the value lives until it is copied.
     unsafe load.values.withNext { unsafe cursor.write($0) }
@@ -95,15 +95,10 @@ final class RoostLink: Link {
     cursor.write(level.rawValue)
     cursor.write(UInt8(5))
     cursor.write(UInt16(keyBytes))
-    writeKey(load.slots[slot].key, to: &cursor)
+    cursor.writeKey(load.slots[slot].key, byteCount: keyBytes)
     cursor.write(UInt64(0))
     unsafe Self.seal(start, byteCount: FrameHeader.byteCount + body)
     out.commit(cursor)
-  }
-
-  private func writeKey(_ key: UInt64, to cursor: inout Cursor) {
-    cursor.write(UInt8(ascii: "k"))
-    cursor.write(decimal: key, width: load.options.keyBytes - 1)
   }
 
   private func writeHeader(
@@ -187,10 +182,10 @@ final class RoostLink: Link {
         guard reply.verdict == .accepted else {
           throw WireError.invalid("hello: \(reply.verdict)")
         }
-        if !isScout { openSession(reply) } else { isReady = true }
+        if isScout || isWatcher { isReady = true } else { openSession(reply) }
       }
     } catch {
-      throw LoadError("\(address) does not greet as a node does: \(error)")
+      return try refuse("does not greet as a node does: \(error)")
     }
     while true {
       let header: FrameHeader
@@ -208,6 +203,11 @@ final class RoostLink: Link {
     return bytes.count - rest.count
   }
 
+  private func refuse(_ reason: String) throws(LoadError) -> Int {
+    try loseHope(reason)
+    return 0
+  }
+
   private func openSession(_ hello: HelloReply) {
     let identity = RequestIdentity.oneShot(
       OneShotID(high: load.random.next(), low: load.random.next()),
@@ -220,6 +220,7 @@ final class RoostLink: Link {
   private func take(_ header: FrameHeader, _ body: Span<UInt8>) throws(LoadError) {
     switch header.kind {
     case .reply: break
+    case .event: return try takeEvent(body)
     default: throw LoadError("\(address) sent a frame of kind \(header.kind)")
     }
     guard header.correlation < Self.watchCorrelation else {
@@ -268,12 +269,66 @@ final class RoostLink: Link {
     load.didRelease(slot)
   }
 
+  private func takeEvent(_ body: Span<UInt8>) throws(LoadError) {
+    guard body.count > 9 else { throw LoadError("\(address) sent a short event") }
+    if body[0] == 1 {
+      let sequence = Self.number(in: body, at: 1)
+      for slot in stride(from: number, to: load.slotCount, by: load.workLinkCount)
+      where load.slots[slot].sequence == sequence && load.slots[slot].step == 1 {
+        let reply = body.extracting(droppingFirst: 9)
+        let isDone = reply.count >= 3 && reply[0] == 0 && reply[1] == 0
+        if !isDone { load.tally.lastError = Self.failure(reply) }
+        return try takeLockReply(slot, reply, isDone)
+      }
+    } else if body[0] == 16, body.count >= 30 {
+      takeChanges(body)
+    }
+  }
+
+  /// Takes the values of a watch's changes: flags, key behind 2, value behind 4, three numbers and a lease.
+  private func takeChanges(_ body: Span<UInt8>) {
+    var offset = 30
+    for _ in 0..<body.little32(at: 26) {
+      guard body.count >= offset + 3 else { return }
+      let hasPrevious = body[offset] & 2 != 0
+      let keyBytes = Int(body[offset + 1]) | Int(body[offset + 2]) << 8
+      offset += 3 + keyBytes
+      guard body.count >= offset + 4 else { return }
+      let valueBytes = Int(body.little32(at: offset))
+      guard body.count >= offset + 4 + valueBytes + 32 else { return }
+      load.didSee(body.extracting((offset + 4)..<(offset + 4 + valueBytes)))
+      offset += 4 + valueBytes + 32
+      // None was asked for.
+      if hasPrevious { return }
+    }
+  }
+
+  override func subscribe(_ count: Int) throws(LoadError) {
+    var key: [UInt8] = Array("k".utf8)
+    key += [UInt8](repeating: UInt8(ascii: "0"), count: load.options.keyBytes - 1)
+    var bytes: [UInt8] = []
+    for watch in 1...UInt64(count) {
+      let request = WatchRequest(watch: watch, range: KeyRange(from: key, to: key + [0]))
+      bytes.appendFrame(.watch, correlation: Self.watchCorrelation + watch) {
+        request.encode(into: &$0)
+      }
+    }
+    out.append(bytes)
+  }
+
   private func takeOwn(_ correlation: UInt64, _ body: Span<UInt8>) throws(LoadError) {
+    if correlation < Self.closeCorrelation {
+      guard body.count >= 3, body[0] == 0, body[1] == 0 else {
+        throw LoadError("\(address) watches nothing: \(Self.failure(body))")
+      }
+      confirmedWatches += 1
+      return
+    }
     guard correlation == Self.openCorrelation else { return }
     guard let reply = try? Reply(decodingAll: body.copied()),
       case .sessionOpened(let opened) = reply
     else {
-      throw LoadError("\(address) opened no session: \(Self.failure(body))")
+      return try loseHope("no session: \(Self.failure(body))")
     }
     session = opened.session
     isReady = true
