@@ -115,6 +115,7 @@ let package = Package(
     tests("Node", "Client", "Journal", "Node", "Platform", "Raft", "Wire"),
     tests("Recipes", "Client", "Node", "Recipes"),
     tests("EndToEnd", "Client", "Node", "Platform", "Simulation", "Wire", "kvctl", "kvd"),
+    tests("kvbench", "Platform", "Wire", "kvbench"),
     tests("Tidy"),
   ]
 )
