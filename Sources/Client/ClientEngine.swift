@@ -17,6 +17,7 @@ actor ClientEngine: LoopDriver {
   /// What the machine has asked for in this turn; performed at its end, so that a turn makes one write a connection.
   private var effects = ClientEffects()
   private var scratch = [UInt8](repeating: 0, count: 1 << 16)
+  private var readers = NoticeReaders()
   private let addresses: [SocketAddress]
   private var isClosed = false
 
@@ -43,17 +44,21 @@ actor ClientEngine: LoopDriver {
   /// Ends the loop; for when nobody can call any more.
   nonisolated func stop() { loop.stop() }
 
-  /// Makes one call and waits for its answer.
-  func call(_ kind: CallKind, within timeout: Duration) async -> CallResult {
-    await withCheckedContinuation { continuation in
-      guard !isClosed else {
-        return continuation.resume(returning: .failed(.closed))
-      }
-      let now = Self.now
-      let id = machine.call(kind, deadline: now.advanced(by: timeout), now: now, into: &effects)
-      waiting[id] = continuation
+  /// Makes one call and waits for its answer, so long at most; the end of the calling task ends it.
+  func call(_ kind: CallKind, within timeout: Duration?) async -> CallResult {
+    guard !isClosed else { return .failed(.closed) }
+    let now = Self.now
+    let deadline = timeout.map { now.advanced(by: $0) } ?? .distantFuture
+    let id = machine.call(kind, deadline: deadline, now: now, into: &effects)
+    return await withTaskCancellationHandler {
+      // The result comes at the end of this turn at the earliest.
+      await withCheckedContinuation { waiting[id] = $0 }
+    } onCancel: {
+      Task { await self.cancel(id) }
     }
   }
+
+  private func cancel(_ id: CallID) { machine.cancel(id, now: Self.now, into: &effects) }
 
   /// Answers every call that still waits, and closes every connection.
   func close() {
@@ -61,8 +66,91 @@ actor ClientEngine: LoopDriver {
     isClosed = true
     machine.close(now: Self.now, into: &effects)
     perform()
+    readers.endAll()
     loop.stop()
   }
+
+  // MARK: What is told without being asked
+
+  /// The machine's session.
+  var session: UInt64? { machine.openSession?.rawValue }
+
+  /// Until when a grant is surely held, on this machine's monotonic clock.
+  func surelyHeldUntil(_ token: UInt64) -> UInt64? {
+    machine.holds(token) ? machine.surelyHeldUntil?.nanoseconds : nil
+  }
+
+  /// Waits until a grant is lost; nil if the waiting task or the client ends first.
+  func loss(of token: UInt64) async -> ClientNotice.Loss? {
+    guard !isClosed, !Task.isCancelled else { return nil }
+    guard machine.holds(token) else { return readers.knownLoss(of: token) }
+    let place = readers.nextPlace()
+    return await withTaskCancellationHandler {
+      await withCheckedContinuation { readers.waitForLoss(of: token, at: place, $0) }
+    } onCancel: {
+      Task { await self.stopWaiting(at: place) }
+    }
+  }
+
+  func keep(_ lease: UInt64, ttl: Duration) {
+    guard !isClosed else { return }
+    machine.keepLease(lease, ttl: ttl, now: Self.now, into: &effects)
+    readers.keep(lease)
+  }
+
+  func stopKeeping(_ lease: UInt64) {
+    machine.stopKeepingLease(lease)
+    readers.stopKeeping(lease)
+  }
+
+  /// Waits for the end of a kept lease; false if it is not kept, or the waiting task or the client ends first.
+  func end(ofLease lease: UInt64) async -> Bool {
+    guard !isClosed, !Task.isCancelled else { return false }
+    if let hasEnded = readers.hasEnded(lease) { return hasEnded }
+    let place = readers.nextPlace()
+    return await withTaskCancellationHandler {
+      await withCheckedContinuation { readers.waitForEnd(of: lease, at: place, $0) }
+    } onCancel: {
+      Task { await self.stopWaiting(at: place) }
+    }
+  }
+
+  private func stopWaiting(at place: UInt64) { readers.stopWaiting(at: place) }
+
+  func watch(_ wanted: WatchRequest) -> WatchID? {
+    guard !isClosed else { return nil }
+    let id = machine.watch(wanted, now: Self.now, into: &effects)
+    readers.open(id)
+    return id
+  }
+
+  func cancelWatch(_ id: WatchID) {
+    guard !isClosed else { return }
+    readers.close(id)
+    machine.cancelWatch(id, now: Self.now, into: &effects)
+  }
+
+  /// The next news of a watch; nil if the reading task or the client ends first.
+  func news(of id: WatchID) async -> WatchNews? {
+    guard !Task.isCancelled else { return nil }
+    let news: WatchNews?
+    if readers.hasNews(of: id) || isClosed {
+      news = readers.takeNews(of: id)
+    } else {
+      news = await withTaskCancellationHandler {
+        await withCheckedContinuation { readers.wait(for: id, $0) }
+      } onCancel: {
+        Task { await self.stopReading(id) }
+      }
+    }
+    if case .changes(let changes, _, _) = news {
+      let byteCount = changes.reduce(0) { $0 + $1.byteCount }
+      machine.didRead(byteCount, of: id, now: Self.now, into: &effects)
+    }
+    return news
+  }
+
+  private func stopReading(_ id: WatchID) { readers.stopReading(id) }
 
   // MARK: The loop's side
 
@@ -133,6 +221,7 @@ actor ClientEngine: LoopDriver {
       for answer in asked.results {
         waiting.removeValue(forKey: answer.call)?.resume(returning: answer.result)
       }
+      for notice in asked.notices { readers.take(notice) }
     }
   }
 

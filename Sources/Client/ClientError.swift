@@ -20,6 +20,10 @@ public enum ClientError: Error, Sendable, Equatable {
   case cancelled(Attempt)
   /// The client was closed.
   case closed(Attempt)
+  /// The lock under which the work was done is held no longer, or can't be relied on any more.
+  case lockLost(LockLoss)
+  /// History before that revision is gone.
+  case compacted(oldest: UInt64)
   /// The cluster answered no.
   case refused(Refusal)
   /// The answer is none that belongs to the question: client and server do not fit together.
@@ -32,6 +36,8 @@ public enum ClientError: Error, Sendable, Equatable {
 public struct Attempt: Sendable, Equatable {
   /// Whether a change that was asked for may have happened, or may still happen.
   public let mayHaveHappened: Bool
+  /// The name under which the cluster may know what became of it: ask with ``Cluster/outcome(of:)``.
+  public let request: RequestID?
   /// Each endpoint with what went wrong there last; nil: nothing did.
   public let endpoints: [Tried]
 
@@ -53,9 +59,20 @@ public struct Refusal: Sendable, Equatable, CustomStringConvertible {
   /// Whether the change may have happened: only a few reasons leave that open.
   public let mayHaveHappened: Bool
 
+  /// The number that belongs to it: a revision, a limit or a member, by code.
+  public let detail: UInt64
+
   init(_ failure: Failure) {
     code = failure.code.rawValue
-    description = failure.code.sentence
+    detail = failure.detail
+    let text = String(decoding: failure.bytes, as: UTF8.self)
+    switch failure.code {
+    case .fenced, .prefixBound, .lockBusy, .lockNotHeld, .lockAlreadyHeld, .lockModeMismatch,
+      .unsoundMembership:
+      description = failure.code.sentence + (text.isEmpty ? "" : " (\(text))")
+    case .compacted: description = failure.code.sentence + "; the oldest is \(failure.detail)"
+    default: description = failure.code.sentence
+    }
     mayHaveHappened = failure.code.execution == .unknown
   }
 
@@ -66,6 +83,9 @@ extension ClientError {
   init(_ failure: CallFailure) {
     let attempt = Attempt(
       mayHaveHappened: failure.mayHaveExecuted,
+      request: failure.request.map {
+        RequestID(session: $0.session.rawValue, sequence: $0.sequence.rawValue)
+      },
       endpoints: failure.endpoints.map { .init(address: $0.address, failure: $0.failure) }
     )
     switch failure.reason {
@@ -85,8 +105,8 @@ extension ClientError {
       .sessionEnded(let attempt), .cancelled(let attempt), .closed(let attempt):
       attempt.mayHaveHappened
     case .refused(let refusal): refusal.mayHaveHappened
-    case .badEndpoint, .invalid, .system: false
-    case .unexpectedReply: true
+    case .badEndpoint, .invalid, .system, .compacted: false
+    case .lockLost, .unexpectedReply: true
     }
   }
 }
@@ -103,6 +123,11 @@ extension ClientError: CustomStringConvertible {
     case .sessionEnded: "the cluster ended this client's session"
     case .cancelled: "the call was cancelled"
     case .closed: "the client was closed"
+    case .lockLost(.forced): "an operator took the lock away"
+    case .lockLost(.sessionEnded): "the lock was lost: the cluster ended this client's session"
+    case .lockLost(.unproven):
+      "the lock can't be relied on any more: the cluster was not reached in time to renew it"
+    case .compacted(let oldest): "history before revision \(oldest) is gone; start from there"
     case .refused(let refusal): refusal.description
     case .unexpectedReply:
       "the answer does not fit the question; are client and server of one version?"

@@ -1,6 +1,7 @@
 internal import RoostClientCore
 internal import RoostPlatform
 internal import RoostWire
+internal import Synchronization
 
 /// How new the answer to a read must be.
 public enum ReadConsistency: Sendable {
@@ -22,6 +23,8 @@ public struct StoredValue: Sendable, Equatable {
   public let modified: UInt64
   /// How often it has been written since its creation; 1 for a new key.
   public let version: UInt64
+  /// The lease or session that it lives as long as.
+  public let lease: UInt64?
 }
 
 /// How to reach a cluster, and how patiently.
@@ -33,9 +36,11 @@ public struct ClientConfiguration: Sendable {
   /// Whether a call fails as soon as every endpoint has refused twice, instead of trying until its timeout: for people who
   /// wait at a terminal.
   public var failsFast = false
-  /// How long the cluster remembers this client without a sign of life; nil: every request stands for itself, which
-  /// saves a round trip for programs that make only a few.
-  public var sessionLifetime: Duration? = .seconds(30)
+  /// How long the cluster remembers this client without a sign of life, and locks stay held; nil: every request stands for itself,
+  /// which saves a round trip for programs that make only a few, and there are no locks.
+  public var sessionLifetime: Duration? = .seconds(10)
+  /// Who this is, for people who look at the cluster's sessions and locks.
+  public var label = ""
 
   /// A configuration with the defaults of a local cluster.
   public init(endpoints: [String] = ["127.0.0.1:7401", "127.0.0.1:7402", "127.0.0.1:7403"]) {
@@ -48,8 +53,9 @@ public struct ClientConfiguration: Sendable {
 /// Every change that is asked for takes effect at most once, however often it had to be sent; a call that fails says
 /// whether it may have happened. One object owns one thread; it ends when the object goes or ``close()`` is called.
 public final class Cluster: Sendable {
-  private let engine: ClientEngine
-  private let configuration: ClientConfiguration
+  let engine: ClientEngine
+  let configuration: ClientConfiguration
+  private let owners = Atomic<UInt64>(0)
 
   /// Starts a client; connections are made when the first call needs one.
   public init(_ configuration: ClientConfiguration = ClientConfiguration()) throws(ClientError) {
@@ -62,7 +68,12 @@ public final class Cluster: Sendable {
     self.configuration = configuration
     var settings = ClientSettings()
     if !configuration.failsFast { settings.unreachableRounds = nil }
-    if let lifetime = configuration.sessionLifetime { settings.identity = .session(ttl: lifetime) }
+    settings.label = Array(configuration.label.utf8.prefix(CommandLimits.labelByteCount))
+    if let lifetime = configuration.sessionLifetime {
+      settings.identity = .session(ttl: lifetime)
+      // A node that has died must be found out, and another one asked, well within a session's life.
+      settings.silence = max(min(settings.silence, lifetime / 10), .milliseconds(100))
+    }
     do throws(SystemError) {
       engine = try ClientEngine(addresses: addresses, settings: settings)
       try engine.start()
@@ -89,66 +100,13 @@ public final class Cluster: Sendable {
     }
   }
 
-  /// Ends every call that still waits, and closes the connections.
-  public func close() async { await engine.close() }
-
-  /// Gives a key a value, and answers the store's new revision.
-  @discardableResult
-  public func put(_ key: [UInt8], _ value: [UInt8]) async throws(ClientError) -> UInt64 {
-    try await put(key, value, options: WriteOptions())
-  }
-
-  /// Gives a key a value if it has none; answers whether it did.
-  public func putIfAbsent(_ key: [UInt8], _ value: [UInt8]) async throws(ClientError) -> Bool {
-    do throws(ClientError) {
-      _ = try await put(key, value, options: WriteOptions(condition: .absent))
-      return true
-    } catch {
-      guard case .refused(let refusal) = error, refusal.isConditionFailed else { throw error }
-      return false
+  /// Ends this client's session, and with it whatever it holds; then every call that still waits, and the connections.
+  public func close() async {
+    if await engine.session != nil {
+      let patience = min(configuration.timeout, .seconds(1))
+      _ = await Task { await engine.call(.command(.closeSession), within: patience) }.value
     }
-  }
-
-  private func put(
-    _ key: [UInt8],
-    _ value: [UInt8],
-    options: WriteOptions
-  ) async throws(ClientError) -> UInt64 {
-    try check(key: key)
-    guard value.count <= CommandLimits.valueByteCount else {
-      throw .invalid("a value of \(value.count) bytes is over the limit of 1 MiB")
-    }
-    let reply = try await run(.operation(.put(Put(key: key, value: value, options: options))))
-    guard case .written(let written) = reply else { throw .unexpectedReply }
-    return written.revision.rawValue
-  }
-
-  /// The value of a key, or nil if there is none.
-  public func get(
-    _ key: [UInt8],
-    _ consistency: ReadConsistency = .linearizable
-  ) async throws(ClientError) -> StoredValue? {
-    try check(key: key)
-    let level: ReadLevel = consistency == .local ? .serializable : .linearizable
-    let reply = try await ask(.query(level, .get(Get(key: key))))
-    guard case .value(_, let found) = reply else { throw .unexpectedReply }
-    guard let found else { return nil }
-    return StoredValue(
-      key: found.key,
-      value: found.value,
-      created: found.created.rawValue,
-      modified: found.modified.rawValue,
-      version: found.version
-    )
-  }
-
-  /// Removes a key; answers whether it was there.
-  @discardableResult
-  public func delete(_ key: [UInt8]) async throws(ClientError) -> Bool {
-    try check(key: key)
-    let reply = try await run(.operation(.delete(Delete(key: key))))
-    guard case .deleted(let deleted) = reply else { throw .unexpectedReply }
-    return deleted.count > 0
+    await engine.close()
   }
 
   /// How every endpoint is, in the order in which they were given; asked side by side.
@@ -167,19 +125,31 @@ public final class Cluster: Sendable {
     }
   }
 
-  private func check(key: [UInt8]) throws(ClientError) {
-    guard !key.isEmpty else { throw .invalid("a key has at least one byte") }
-    guard key.count <= CommandLimits.keyByteCount else {
-      throw .invalid("a key of \(key.count) bytes is over the limit of 8 KiB")
+  func check(key: [UInt8]) throws(ClientError) {
+    if let fault = TransactionRequest.fault(key: key) { throw .invalid(fault) }
+  }
+
+  func check(value: [UInt8]) throws(ClientError) {
+    guard value.count <= CommandLimits.valueByteCount else {
+      throw .invalid("a value of \(value.count) bytes is over the limit of 1 MiB")
     }
   }
 
-  private func run(_ command: Command) async throws(ClientError) -> Reply {
+  func run(_ command: Command) async throws(ClientError) -> Reply {
     try await ask(.command(command))
   }
 
-  private func ask(_ kind: CallKind) async throws(ClientError) -> Reply {
-    switch await engine.call(kind, within: configuration.timeout) {
+  func ask(_ kind: CallKind) async throws(ClientError) -> Reply {
+    try await ask(kind, within: configuration.timeout)
+  }
+
+  /// Asks, for so long; nil: until there is an answer.
+  func ask(_ kind: CallKind, within limit: Duration?) async throws(ClientError) -> Reply {
+    try Self.reply(from: await engine.call(kind, within: limit))
+  }
+
+  static func reply(from result: CallResult) throws(ClientError) -> Reply {
+    switch result {
     case .failed(let failure): throw ClientError(failure)
     case .answered(let bytes):
       guard let reply = try? Reply(decodingAll: bytes) else { throw .unexpectedReply }
@@ -187,4 +157,12 @@ public final class Cluster: Sendable {
       throw .refused(Refusal(failure))
     }
   }
+
+  /// Who asks for a lock: whatever a task asks for while it holds one is asked for by the same owner, so that the cluster finds
+  /// the circle in which nobody would ever get on.
+  func owner() -> UInt64 {
+    Self.lockOwner ?? owners.wrappingAdd(1, ordering: .relaxed).newValue
+  }
+
+  @TaskLocal static var lockOwner: UInt64?
 }

@@ -53,6 +53,30 @@ public struct MemberState: Sendable, Equatable {
   public let uptime: Duration
   /// How its log gets onto the disk.
   public let journal: String
+  /// The version of the membership that it knows.
+  public let membershipVersion: UInt64
+  /// Whether a change of members is under way.
+  public let isChanging: Bool
+  /// Names its data directory: what a change that makes it a member must say.
+  public let incarnation: UInt64
+  /// The members that it knows.
+  public let members: [Member]
+
+  /// A member as one node sees it.
+  public struct Member: Sendable, Equatable {
+    /// Its number.
+    public let id: UInt64
+    /// Where others reach it.
+    public let address: String
+    /// Whether it votes.
+    public let isVoter: Bool
+    /// What it shall be once the change that is under way is done: `learner`, `voter` or `gone`.
+    public let goal: String
+    /// Who should lead: the greatest among healthy voters.
+    public let priority: Int
+    /// The last entry that the leader knows it to hold; 0 where the answering node does not lead.
+    public let matched: UInt64
+  }
 
   init(_ status: NodeStatus) {
     id = status.node.rawValue
@@ -73,5 +97,18 @@ public struct MemberState: Sendable, Equatable {
     quiet = .nanoseconds(Int64(clamping: status.quietNanoseconds))
     uptime = .nanoseconds(Int64(clamping: status.upNanoseconds))
     journal = status.journal
+    membershipVersion = status[.membershipVersion]
+    isChanging = status[.membershipPhase] != 0
+    incarnation = status[.incarnation]
+    members = status.members.map {
+      Member(
+        id: $0.id.rawValue,
+        address: $0.address,
+        isVoter: $0.isVoter,
+        goal: ["learner", "voter", "gone"][Int($0.goal.rawValue)],
+        priority: Int($0.priority),
+        matched: $0.matched.rawValue
+      )
+    }
   }
 }

@@ -233,7 +233,10 @@ extension ClientMachine {
       var next = calls.first(of: queue)
       while let id = next {
         next = calls.next(after: id)
-        guard let call = calls[id], rounds >= call.rounds + limit else { continue }
+        // An acquire that stands in a queue has been heard: it waits for the cluster as it waits for the lock.
+        guard let call = calls[id], rounds >= call.rounds + limit, call.queuedAt == nil else {
+          continue
+        }
         finish(id, .unreachable, now: now, into: &effects)
       }
     }

@@ -145,10 +145,13 @@ extension ClientMachine {
   mutating func didRenew(_ call: PendingCall, _ result: CallResult, now: Instant) {
     guard case .open(var open) = session else { return }
     open.renewal = nil
-    if case .answered = result {
+    if case .answered(let body) = result, case .done = try? Reply(decodingAll: body) {
       let sentAt = call.sentAt ?? now
       open.renewAt = sentAt.advanced(by: open.ttl / 3)
       open.surelyUntil = max(open.surelyUntil, Self.surely(open.ttl, from: sentAt))
+    } else {
+      // Refused or unanswered: nothing is proven.
+      open.renewAt = now.advanced(by: min(open.ttl / 20, .milliseconds(500)))
     }
     session = .open(open)
   }

@@ -100,6 +100,19 @@ import Testing
     #expect(left > 4_900_000_000, "\(left)")
   }
 
+  @Test func aRefusedRenewalProvesNothing() throws {
+    var (world, link) = try Self.holding()
+    world.effects.notices = []
+    for _ in 0..<100 where world.effects.notices.isEmpty {
+      world.wait(.milliseconds(100))
+      for frame in try world.takeFrames() where frame.kind == .request {
+        world.answer(CallID(frame.correlation), .failure(Failure(.diskFull)), on: link)
+      }
+      world.receive([], on: link)
+    }
+    #expect(world.effects.notices == [.lockLost(token: 41, .unproven)])
+  }
+
   @Test func theEndOfASessionEndsWhatItHeldAndWhatItWaitedFor() throws {
     var (world, link) = try Self.holding()
     let waiting = world.call(Self.acquire(109), within: .seconds(60))
