@@ -14,6 +14,27 @@ package enum Process {
     unsafe getenv(name).map { unsafe String(cString: $0) }
   }
 
+  /// Sets an environment variable for the programs that this one starts; only while no other thread runs.
+  package static func setEnvironment(_ name: String, _ value: String) {
+    // SAFETY: the strings are copied, and nobody reads the environment meanwhile.
+    _ = unsafe setenv(name, value, 1)
+  }
+
+  /// This process's number.
+  package static var id: Int32 { getpid() }
+
+  /// The machine's name.
+  package static var host: String {
+    var bytes = [UInt8](repeating: 0, count: 256)
+    // SAFETY: the call fills at most all bytes but the last.
+    let result = unsafe bytes.withUnsafeMutableBytes { buffer in
+      guard let start = buffer.baseAddress else { return Int32(-1) }
+      return unsafe gethostname(start.assumingMemoryBound(to: CChar.self), buffer.count - 1)
+    }
+    guard result == 0 else { return "unknown" }
+    return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+  }
+
   /// Whether standard output is read by a person.
   package static var outputIsTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 

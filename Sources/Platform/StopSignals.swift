@@ -14,6 +14,11 @@ package enum Signals {
   /// Makes a closed pipe or peer an error instead of the end of the process.
   package static func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
 
+  /// Leaves the signals that end a process to others of its group.
+  package static func ignoreStops() {
+    for number in [SIGINT, SIGTERM, SIGHUP] { signal(number, SIG_IGN) }
+  }
+
   /// Keeps SIGTERM and SIGINT for ``nextStop()``; a second one ends the process at once.
   package static func takeOver() throws(SystemError) {
     let descriptor = roost_eventfd()

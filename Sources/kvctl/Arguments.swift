@@ -14,10 +14,15 @@ struct UsageError: Error {
 /// Options may stand anywhere before `--`; they are taken first, and what is left are the command and its words.
 struct Arguments {
   private var words: [String] = []
+  /// What stands behind `--`.
+  private var tail: [String]?
   private var options: [(name: String, value: String?)] = []
 
   /// Options that are followed by a value.
-  private static let withValue: Set<String> = ["endpoints", "timeout", "local-id"]
+  private static let withValue: Set<String> = [
+    "endpoints", "timeout", "local-id", "if-version", "if-revision", "if-value", "ttl", "lease",
+    "lock", "token", "at", "limit", "from", "permits", "wait",
+  ]
 
   init(_ arguments: [String]) throws(UsageError) {
     var index = 0
@@ -25,7 +30,7 @@ struct Arguments {
       let word = arguments[index]
       index += 1
       if word == "--" {
-        words += arguments[index...]
+        tail = Array(arguments[index...])
         return
       }
       guard word.hasPrefix("--") else {
@@ -48,13 +53,47 @@ struct Arguments {
 
   /// Takes the next word, which the help calls `name`.
   mutating func next(_ name: String, of command: String) throws(UsageError) -> String {
-    guard !words.isEmpty else {
+    guard let word = nextIfAny() else {
       throw UsageError("\(command) needs \(name)", hint: "kvctl help \(command)")
     }
-    return words.removeFirst()
+    return word
   }
 
-  mutating func nextIfAny() -> String? { words.isEmpty ? nil : words.removeFirst() }
+  mutating func nextIfAny() -> String? {
+    if !words.isEmpty { return words.removeFirst() }
+    guard tail?.isEmpty == false else { return nil }
+    return tail?.removeFirst()
+  }
+
+  /// Whether a word is left.
+  var hasWord: Bool { !words.isEmpty || tail?.isEmpty == false }
+
+  /// Whether an option was given.
+  func has(_ name: String) -> Bool { options.contains { $0.name == name } }
+
+  /// Takes what stands behind `--`: a command line of its own; nil without a `--`.
+  mutating func takeCommand() -> [String]? {
+    defer { tail = nil }
+    return tail
+  }
+
+  /// Takes the next word as a number.
+  mutating func nextNumber(_ name: String, of command: String) throws(UsageError) -> UInt64 {
+    let text = try next(name, of: command)
+    guard let number = UInt64(text) else {
+      throw UsageError("\(name) is a number, not '\(text)'", hint: "kvctl help \(command)")
+    }
+    return number
+  }
+
+  /// Takes an option that is a number.
+  mutating func number(of name: String) throws(UsageError) -> UInt64? {
+    guard let text = try value(of: name) else { return nil }
+    guard let number = UInt64(text) else {
+      throw UsageError("--\(name) takes a number, not '\(text)'")
+    }
+    return number
+  }
 
   /// Takes an option with a value.
   mutating func value(of name: String) throws(UsageError) -> String? {
@@ -73,10 +112,19 @@ struct Arguments {
   }
 
   /// Takes seconds, such as 2 or 0.5.
-  mutating func seconds(of name: String) throws(UsageError) -> Duration? {
+  mutating func seconds(
+    of name: String,
+    orZero: Bool = false
+  ) throws(UsageError) -> Duration? {
     guard let text = try value(of: name) else { return nil }
-    guard let seconds = Double(text), seconds > 0, seconds <= 86_400 else {
-      throw UsageError("--\(name) takes seconds from 0.001 to 86400, not '\(text)'")
+    if orZero, Double(text) == 0 { return .zero }
+    return try Self.seconds(text, "--\(name)")
+  }
+
+  /// Seconds as somebody typed them.
+  static func seconds(_ text: String, _ name: String) throws(UsageError) -> Duration {
+    guard let seconds = Double(text), seconds > 0, seconds <= 31_622_400 else {
+      throw UsageError("\(name) takes seconds from 0.001 to 31622400, not '\(text)'")
     }
     return .milliseconds(Int64((seconds * 1000).rounded(.up)))
   }
@@ -86,7 +134,7 @@ struct Arguments {
     if let option = options.first {
       throw UsageError("\(command) knows no option --\(option.name)", hint: "kvctl help \(command)")
     }
-    if let word = words.first {
+    if let word = words.first ?? tail?.first {
       throw UsageError(
         "\(command) does not know what to do with '\(word)'",
         hint: "quote a key or value that has spaces; kvctl help \(command)"

@@ -13,60 +13,11 @@ enum ExitCode {
   static let unknownOutcome: Int32 = 7
   static let tornTail: Int32 = 8
   static let damaged: Int32 = 9
-}
-
-/// What kvctl can be asked to do.
-enum Subcommand: String, CaseIterable {
-  case put, get, del, status, journal, help, version
-
-  var synopsis: String {
-    switch self {
-    case .put:
-      "put KEY VALUE [--if-absent]     give a key a value; VALUE - reads it from standard input"
-    case .get: "get KEY [--local]               print a key's value"
-    case .del: "del KEY                         remove a key"
-    case .status: "status                          how every node is"
-    case .journal: "journal check|dump PATH         look at the files of a server that does not run"
-    case .help: "help [COMMAND]                  this, or more about a command"
-    case .version: "version                         the version of this program"
-    }
-  }
-
-  var explanation: String {
-    switch self {
-    case .put:
-      """
-      usage: kvctl put KEY VALUE [--if-absent]
-
-      Gives KEY a value and prints the store's new revision. VALUE - takes the value from standard input. With --if-absent
-      a key that has a value keeps it, and the exit code is 4.
-      The request is sent again until it is answered, and takes effect once. Exit code 7: nobody knows whether it did.
-      """
-    case .get:
-      """
-      usage: kvctl get KEY [--local]
-
-      Prints the value of KEY, the newest that was committed. A key that has none: exit code 3. In a pipe exactly the value's bytes are
-      written, without a line break. With --local the asked node answers by itself: fast, without a leader, maybe old.
-      """
-    case .del:
-      """
-      usage: kvctl del KEY
-
-      Removes KEY. A key that has no value: exit code 3.
-      """
-    case .status:
-      """
-      usage: kvctl status
-
-      Asks every endpoint how it is. In a pipe: one line a node, its fields separated by tabs: node, address, role, term, leader,
-      committed, applied, revision, quiet milliseconds, up milliseconds. Exit code 0 if a leader serves, 5 if nobody answered, else 6.
-      """
-    case .journal: JournalCommand.explanation
-    case .help: "usage: kvctl help [COMMAND]"
-    case .version: "usage: kvctl version"
-    }
-  }
+  static let compacted: Int32 = 10
+  static let lockLost: Int32 = 120
+  static let lockBusy: Int32 = 121
+  static let notLocked: Int32 = 122
+  static let notStarted: Int32 = 126
 }
 
 extension CommandLine {
@@ -116,8 +67,17 @@ extension CommandLine {
       return ExitCode.done
     case .put: return try await Put.run(&arguments)
     case .get: return try await Get.run(&arguments)
+    case .range: return try await Range.run(&arguments)
     case .del: return try await Del.run(&arguments)
+    case .txn: return try await TransactionCommand.run(&arguments)
+    case .watch: return try await WatchCommand.run(&arguments)
+    case .lease: return try await LeaseCommand.run(&arguments)
+    case .lock: return try await LockCommand.run(&arguments)
     case .status: return try await Status.run(&arguments)
+    case .member: return try await MemberCommand.run(&arguments)
+    case .transfer: return try await MemberCommand.transfer(&arguments)
+    case .session: return try await SessionCommand.run(&arguments)
+    case .outcome: return try await OutcomeCommand.run(&arguments)
     case .journal: return try JournalCommand.run(&arguments)
     }
   }
@@ -135,7 +95,7 @@ extension CommandLine {
 
       exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 condition not met, 5 no server reachable,
       6 no leader or quorum, nothing was changed, 7 nobody knows whether it was done, 8 journal with a torn tail,
-      9 damaged journal
+      9 damaged journal, 10 history is gone; kvctl lock has its own, see kvctl help lock
       """
   }
 
@@ -181,8 +141,11 @@ struct Target {
     // A command makes one request: a session would cost it a round trip and a sync.
     configuration.sessionLifetime = nil
     configuration.failsFast = true
+    configuration.label = "\(Process.host) \(Process.id) kvctl"
     self.configuration = configuration
   }
+
+  init(_ configuration: ClientConfiguration) { self.configuration = configuration }
 
   /// Runs `body` against the cluster; what fails is told, and becomes the exit code.
   func run(_ body: (Cluster) async throws(ClientError) -> Int32) async -> Int32 {
@@ -194,7 +157,7 @@ struct Target {
     }
   }
 
-  private func report(_ error: ClientError) -> Int32 {
+  func report(_ error: ClientError) -> Int32 {
     Process.complain("error: \(error)")
     switch error {
     case .unreachable(let attempt):
@@ -234,6 +197,8 @@ struct Target {
   }
 
   private func complainOfOutcome(_ error: ClientError) {
+    // A read changes nothing, and its end leaves no doubt.
+    if case .compacted = error { return }
     Process.complain(
       error.mayHaveHappened
         ? "nobody knows whether it was done, or still will be: look before you ask again"

@@ -1,170 +1,231 @@
 internal import RoostClient
 internal import RoostPlatform
 
-/// Implements `kvctl put KEY VALUE [--if-absent]`.
+/// What goes with a write, as the command line says it.
+struct WriteWords {
+  var options = PutOptions()
+
+  /// Takes the options of a write, or of a removal, for which there is no lifetime.
+  init(_ arguments: inout Arguments, isRemoval: Bool) throws(UsageError) {
+    var conditions: [WriteCondition] = []
+    if try arguments.flag("if-absent") { conditions.append(.absent) }
+    if try arguments.flag("if-present") { conditions.append(.present) }
+    if let number = try arguments.number(of: "if-version") { conditions.append(.version(number)) }
+    if let number = try arguments.number(of: "if-revision") { conditions.append(.modified(number)) }
+    if let text = try arguments.value(of: "if-value") {
+      conditions.append(.value(Array(text.utf8)))
+    }
+    guard conditions.count < 2 else { throw UsageError("one condition at a time; use kvctl txn") }
+    options.condition = conditions.first
+    options.wantsPrevious = try arguments.flag("previous")
+    let lock = try arguments.value(of: "lock")
+    let token = try arguments.number(of: "token")
+    guard (lock == nil) == (token == nil) else {
+      throw UsageError("--lock and --token go together")
+    }
+    if let lock, let token { options.guardedBy = LockGrant(name: lock, token: token) }
+    guard !isRemoval else { return }
+    var lives: [KeyLife] = []
+    if let time = try arguments.seconds(of: "ttl") { lives.append(.time(time)) }
+    if let id = try arguments.number(of: "lease") { lives.append(.lease(id)) }
+    if try arguments.flag("keep-life") { lives.append(.kept) }
+    guard lives.count < 2 else { throw UsageError("--ttl, --lease or --keep-life: one of them") }
+    options.life = lives.first ?? .unbounded
+  }
+}
+
+/// Implements `kvctl put KEY VALUE`.
 enum Put {
   static func run(_ arguments: inout Arguments) async throws(UsageError) -> Int32 {
     let target = try Target(&arguments)
-    let ifAbsent = try arguments.flag("if-absent")
+    let write = try WriteWords(&arguments, isRemoval: false)
+    let isJson = try arguments.flag("json")
     let key = try arguments.next("KEY", of: "put")
     let text = try arguments.next("VALUE", of: "put")
     try arguments.finish("put")
     let value = text == "-" ? Process.readInput(limit: 1 << 20) : Array(text.utf8)
     guard let value else { throw UsageError("the value is over the limit of 1 MiB") }
     return await target.run { (cluster) async throws(ClientError) in
-      if ifAbsent {
-        if try await cluster.putIfAbsent(Array(key.utf8), value) { return ExitCode.done }
-        Process.complain("'\(key)' has a value already, which stays")
+      let result: WriteResult
+      do throws(ClientError) {
+        result = try await cluster.put(Array(key.utf8), value, write.options)
+      } catch {
+        guard case .refused(let refusal) = error, refusal.code == 13 else { throw error }
+        Process.complain(
+          "'\(key)' is not so (its revision is \(refusal.detail)), and stays as it is"
+        )
         return ExitCode.conditionNotMet
       }
-      print("revision \(try await cluster.put(Array(key.utf8), value))")
+      if isJson {
+        print(result.json)
+      } else {
+        print("revision \(result.revision)")
+        if let previous = result.previous { print("previous \(Output.field(previous.value))") }
+      }
       return ExitCode.done
     }
   }
 }
 
-/// Implements `kvctl get KEY [--local]`.
+/// Implements `kvctl get KEY`.
 enum Get {
   static func run(_ arguments: inout Arguments) async throws(UsageError) -> Int32 {
     let target = try Target(&arguments)
+    if try arguments.flag("prefix") {
+      let prefix = try arguments.next("KEY", of: "get")
+      return try await Range.run(&arguments, target, .prefix(Array(prefix.utf8)), "get")
+    }
     let consistency: ReadConsistency = try arguments.flag("local") ? .local : .linearizable
+    let isJson = try arguments.flag("json")
+    let revision = try arguments.number(of: "at") ?? 0
     let key = try arguments.next("KEY", of: "get")
     try arguments.finish("get")
     return await target.run { (cluster) async throws(ClientError) in
-      guard let found = try await cluster.get(Array(key.utf8), consistency) else {
+      guard let found = try await cluster.get(Array(key.utf8), consistency, at: revision) else {
         Process.complain("'\(key)' has no value")
         return ExitCode.notFound
       }
-      if Process.outputIsTerminal {
-        print(printable(found.value))
+      if isJson {
+        print(found.json)
+      } else if Process.outputIsTerminal {
+        print(Output.printable(found.value))
       } else {
         Process.write(found.value)
       }
       return ExitCode.done
     }
   }
-
-  /// The value for a person's eyes: a terminal must not obey what somebody has stored.
-  private static func printable(_ bytes: [UInt8]) -> String {
-    guard let text = String(validating: bytes, as: UTF8.self) else {
-      return bytes.map { byte in
-        (0x20..<0x7F).contains(byte)
-          ? String(UnicodeScalar(byte)) : "\\x" + String(byte, radix: 16, uppercase: false).padded
-      }.joined()
-    }
-    var output = ""
-    for scalar in text.unicodeScalars {
-      let isControl = scalar.properties.generalCategory == .control
-      if isControl, scalar != "\n", scalar != "\t" {
-        output += scalar.escaped(asASCII: true)
-      } else {
-        output.unicodeScalars.append(scalar)
-      }
-    }
-    return output
-  }
 }
 
-extension String {
-  /// Two digits at least.
-  fileprivate var padded: String { count < 2 ? "0" + self : self }
-}
-
-/// Implements `kvctl del KEY`.
-enum Del {
+/// Implements `kvctl range` and `kvctl get --prefix`.
+enum Range {
   static func run(_ arguments: inout Arguments) async throws(UsageError) -> Int32 {
     let target = try Target(&arguments)
-    let key = try arguments.next("KEY", of: "del")
-    try arguments.finish("del")
-    return await target.run { (cluster) async throws(ClientError) in
-      guard try await cluster.delete(Array(key.utf8)) else {
-        Process.complain("'\(key)' has no value")
-        return ExitCode.notFound
+    let start = arguments.nextIfAny()
+    let end = arguments.nextIfAny()
+    let keys: Keys =
+      start.map { .range(from: Array($0.utf8), to: end.map { Array($0.utf8) }) } ?? .all
+    return try await run(&arguments, target, keys, "range")
+  }
+
+  static func run(
+    _ arguments: inout Arguments,
+    _ target: Target,
+    _ keys: Keys,
+    _ command: String
+  ) async throws(UsageError) -> Int32 {
+    var query = PageQuery()
+    query.consistency = try arguments.flag("local") ? .local : .linearizable
+    query.limit = Int(clamping: try arguments.number(of: "limit") ?? 0)
+    query.revision = try arguments.number(of: "at") ?? 0
+    query.isReverse = try arguments.flag("reverse")
+    query.keysOnly = try arguments.flag("keys")
+    let onlyCount = try arguments.flag("count")
+    let isJson = try arguments.flag("json")
+    try arguments.finish(command)
+    return await target.run { [query] (cluster) async throws(ClientError) in
+      if onlyCount {
+        print(try await cluster.count(keys, query.consistency))
+        return ExitCode.done
+      }
+      let page = try await cluster.list(keys, query)
+      if isJson {
+        let values = Json.list(page.values.map(\.json))
+        print(Json.object([("revision", .count(page.revision)), ("values", values)]))
+      } else {
+        for value in page.values {
+          print(Output.field(value.key) + (query.keysOnly ? "" : "\t" + Output.field(value.value)))
+        }
       }
       return ExitCode.done
     }
   }
 }
 
-/// Implements `kvctl status`.
-enum Status {
+/// Implements `kvctl del KEY`.
+enum Del {
   static func run(_ arguments: inout Arguments) async throws(UsageError) -> Int32 {
     let target = try Target(&arguments)
-    try arguments.finish("status")
+    let isPrefix = try arguments.flag("prefix")
+    let write = try WriteWords(&arguments, isRemoval: true)
+    let isJson = try arguments.flag("json")
+    let key = try arguments.next("KEY", of: "del")
+    try arguments.finish("del")
+    if isPrefix, write.options.condition != nil {
+      throw UsageError("a condition is about one key; use kvctl txn")
+    }
     return await target.run { (cluster) async throws(ClientError) in
-      let reports = await cluster.status()
-      if Process.outputIsTerminal { printTable(reports) } else { printLines(reports) }
-      let states = reports.compactMap(\.status)
-      if states.isEmpty {
-        Process.complain("error: no server answered (\(reports.count) tried)")
+      let removed: RemovalResult
+      do throws(ClientError) {
+        removed = try await remove(Array(key.utf8), isPrefix, write.options, cluster)
+      } catch {
+        guard case .refused(let refusal) = error, refusal.code == 13 else { throw error }
         Process.complain(
-          "hint: start a local cluster with ./cluster.sh start, or name others with --endpoints"
+          "'\(key)' is not so (its revision is \(refusal.detail)), and stays as it is"
         )
-        return ExitCode.unreachable
+        return ExitCode.conditionNotMet
       }
-      // A leader serves if it has committed in its term and a majority of those asked follows it.
-      let newest = states.map(\.term).max() ?? 0
-      guard let leader = states.first(where: { $0.role == .leader && $0.term == newest }) else {
-        return ExitCode.noQuorum
+      if isJson {
+        print(removed.json)
+      } else {
+        for value in removed.previous {
+          print("previous \(Output.field(value.key))\t\(Output.field(value.value))")
+        }
       }
-      let followers = states.filter { $0.leader == leader.id && $0.term == newest }
-      return followers.count * 2 > reports.count ? ExitCode.done : ExitCode.noQuorum
+      guard removed.count > 0 else {
+        Process.complain(isPrefix ? "no key begins with '\(key)'" : "'\(key)' has no value")
+        return ExitCode.notFound
+      }
+      if isPrefix, !isJson { print("removed \(removed.count)") }
+      return ExitCode.done
     }
   }
 
-  private static func printLines(_ reports: [MemberReport]) {
-    for report in reports {
-      guard let state = report.status else {
-        print("-\t\(report.address)\tdown\t\(report.failure ?? "")")
-        continue
-      }
-      let fields: [String] = [
-        "\(state.id)", report.address, state.role.rawValue, "\(state.term)",
-        "\(state.leader ?? 0)", "\(state.committed)", "\(state.applied)", "\(state.revision)",
-        "\(state.quiet.milliseconds)", "\(state.uptime.milliseconds)",
-      ]
-      print(fields.joined(separator: "\t"))
-    }
-  }
-
-  private static func printTable(_ reports: [MemberReport]) {
-    var rows = [
-      ["NODE", "ADDRESS", "ROLE", "TERM", "COMMITTED", "APPLIED", "REVISION", "UP", "LOG"]
-    ]
-    for report in reports {
-      guard let state = report.status else {
-        rows.append(["-", report.address, "down", report.failure ?? "no answer"])
-        continue
-      }
-      rows.append([
-        "\(state.id)", report.address, state.role.rawValue, "\(state.term)", "\(state.committed)",
-        "\(state.applied)", "\(state.revision)", state.uptime.short, state.journal,
-      ])
-    }
-    let columns = rows[0].indices
-    // A failure runs on over the columns behind it, so it does not widen them.
-    let widths = columns.map { column in
-      rows.filter { $0.count == columns.count }.map { $0[column].count }.max() ?? 0
-    }
-    for row in rows {
-      let cells = row.enumerated().map { column, text in
-        text + String(repeating: " ", count: max(0, widths[column] - text.count))
-      }
-      print(cells.joined(separator: "  "))
-    }
+  private static func remove(
+    _ key: [UInt8],
+    _ isPrefix: Bool,
+    _ options: PutOptions,
+    _ cluster: Cluster
+  ) async throws(ClientError) -> RemovalResult {
+    guard isPrefix else { return try await cluster.delete(key, options) }
+    return try await cluster.deleteRange(
+      .prefix(key),
+      guardedBy: options.guardedBy,
+      wantsPrevious: options.wantsPrevious
+    )
   }
 }
 
-extension Duration {
-  fileprivate var milliseconds: Int64 {
-    components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000
+extension StoredValue {
+  var json: Json {
+    .object([
+      Json.field("key", key), Json.field("value", value), ("created", .count(created)),
+      ("modified", .count(modified)), ("version", .count(version)),
+      ("lease", lease.map { .count($0) } ?? .null),
+    ])
   }
+}
 
-  /// As a person says it: 12 s, 5 min, 3 h, 2 d.
-  fileprivate var short: String {
-    let seconds = components.seconds
-    if seconds < 120 { return "\(seconds) s" }
-    if seconds < 7200 { return "\(seconds / 60) min" }
-    return seconds < 172_800 ? "\(seconds / 3600) h" : "\(seconds / 86_400) d"
+extension WriteResult {
+  var json: Json {
+    .object([
+      ("revision", .count(revision)), ("version", .count(version)),
+      ("number", number.map { .number($0) } ?? .null), ("previous", previous?.json ?? .null),
+    ])
+  }
+}
+
+extension RemovalResult {
+  var json: Json {
+    .object([
+      ("revision", .count(revision)), ("count", .number(Int64(count))), ("more", .flag(hasMore)),
+      ("previous", .list(previous.map(\.json))),
+    ])
+  }
+}
+
+extension KeyPage {
+  var json: Json {
+    .object([("revision", .count(revision)), ("values", .list(values.map(\.json)))])
   }
 }

@@ -7,5 +7,7 @@ internal import RoostClient
 internal import RoostPlatform
 
 Signals.ignoreBrokenPipes()
-let code = await CommandLine.run(Array(CommandLine.arguments.dropFirst()))
+let words = Array(CommandLine.arguments.dropFirst())
+if words.first == LockGuard.word { Process.exit(LockGuard.run(Array(words.dropFirst()))) }
+let code = await CommandLine.run(words)
 Process.exit(code)

@@ -166,3 +166,36 @@ struct Kvctl {
     code = process.terminationStatus
   }
 }
+
+/// A `kvctl` that runs beside the test.
+final class KvctlProcess {
+  private let process = Process()
+  private let path = "/tmp/roost-kvctl-\(UUID().uuidString.prefix(8))"
+
+  init(_ arguments: [String], endpoints: [String]) throws {
+    process.executableURL = URL(fileURLWithPath: Servers.programs + "/kvctl")
+    process.arguments = ["--endpoints", endpoints.joined(separator: ",")] + arguments
+    // Files, since what the process leaves behind could hold a pipe open.
+    for end in [".out", ".err"] {
+      _ = FileManager.default.createFile(atPath: path + end, contents: nil)
+    }
+    process.standardOutput = FileHandle(forWritingAtPath: path + ".out")
+    process.standardError = FileHandle(forWritingAtPath: path + ".err")
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+  }
+
+  func signal(_ number: Int32) { Foundation.kill(process.processIdentifier, number) }
+  func kill() { if process.isRunning { signal(SIGKILL) } }
+
+  /// Waits until it has ended, and answers what it said.
+  func end() async -> (code: Int32, output: String, complaint: String) {
+    while process.isRunning { try? await Task.sleep(for: .milliseconds(10)) }
+    let said = [".out", ".err"].map { end -> String in
+      defer { try? FileManager.default.removeItem(atPath: path + end) }
+      return (try? String(contentsOfFile: path + end, encoding: .utf8)) ?? ""
+    }
+    let wasKilled = process.terminationReason == .uncaughtSignal
+    return (process.terminationStatus + (wasKilled ? 128 : 0), said[0], said[1])
+  }
+}
