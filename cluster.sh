@@ -10,7 +10,7 @@ usage() {
   cat <<TXT
 usage: $program COMMAND [ARGUMENT] [--name NAME] [--port FIRST] [--debug]
 
-  start [N]          build if needed, start N nodes (default 3), wait for a leader, say what to type
+  start [N]          build if needed, start N nodes (default 3), wait until all serve, say what to type
   status             every node: role, term, log; exit code 0 only if a leader serves
   stop [N]           stop all nodes, or node N, cleanly
   kill N|leader      end a node with kill -9, as a crash would
@@ -231,18 +231,23 @@ start() {
       running=-1
     fi
   done
-  wait_for_leader
+  wait_until_ready
   kvctl status
   hints
 }
 
 hints() {
+  local kvctl
+  kvctl=${bin#"$PWD"/}/kvctl$(option)
   cat <<TXT
 
-three commands to try:
-  ${bin#"$PWD"/}/kvctl$(option) put greeting hello
-  ${bin#"$PWD"/}/kvctl$(option) get greeting
-  $program kill leader$([ "$name" = main ] || printf ' --name %s' "$name"); ${bin#"$PWD"/}/kvctl$(option) get greeting
+commands to try:
+  $kvctl put greeting hello
+  $kvctl get greeting
+  $kvctl watch greeting                             (in another terminal)
+  $kvctl txn 'if exists greeting' 'then put greeting again'
+  $kvctl lock mine -- sh -c 'echo holding it with token \$ROOST_TOKEN'
+  $program kill leader$([ "$name" = main ] || printf ' --name %s' "$name"); $kvctl get greeting
 TXT
 }
 
@@ -251,9 +256,10 @@ option() {
   ((first == 7401 && size == 3)) || printf ' --endpoints %s' "$(endpoints)"
 }
 
-wait_for_leader() {
+# Waits until a leader serves and every node that runs answers.
+wait_until_ready() {
   local tenths=150 n
-  while ! kvctl --timeout 1 status >/dev/null 2>&1; do
+  while ! is_ready; do
     for ((n = 1; n <= size; n++)); do
       if ! pid_of "$n" >/dev/null; then
         printf 'node %s ended; the last lines of its log:\n' "$n" >&2
@@ -262,9 +268,18 @@ wait_for_leader() {
         break
       fi
     done
-    ((tenths -= 2, tenths > 0)) || die "no leader after 15 s" "$program logs"
+    ((tenths -= 2, tenths > 0)) || die "the cluster is not ready after 15 s" "$program status; $program logs"
     sleep 0.1
   done
+}
+
+is_ready() {
+  local output id address role rest pid n=0
+  output=$(kvctl --timeout 1 status 2>/dev/null) || return 1
+  while IFS=$'\t' read -r id address role rest; do
+    n=$((n + 1))
+    if [ "$role" = down ] && pid=$(pid_of "$n") && ! is_paused "$pid"; then return 1; fi
+  done <<<"$output"
 }
 
 show_tail() {

@@ -46,13 +46,17 @@ port=17401
 expect 1 "there is no cluster" cluster status
 expect 2 "unknown command" cluster bogus
 expect 2 "not possible" cluster start 99
-expect 0 "three commands to try" cluster start 3
+expect 0 "commands to try" cluster start 3
 expect 0 "already running" cluster start
 expect 1 "exists with 3 nodes" cluster start 5
 eval "$(cluster env)"
 expect 0 "leader" cluster status
+[[ $(cluster status) == *down* ]] && { echo "FAILED: a node is down after start"; exit 1; }
 expect 0 "revision 1" kvctl put greeting hello
 expect 0 "hello" kvctl get greeting
+expect 4 "else" kvctl txn 'if absent greeting' 'then put greeting x'
+expect 0 "token 1" kvctl lock mine -- sh -c 'echo token $ROOST_TOKEN'
+expect 0 "greeting" kvctl watch greeting --from 1 --limit 1
 expect 0 "is killed" cluster kill leader
 expect 0 "hello" kvctl get greeting
 expect 0 "revision 2" kvctl put greeting again
@@ -71,7 +75,7 @@ expect 0 "is started" cluster restart 2
 expect 0 "leads in term" cluster logs
 expect 0 "its data stays" cluster stop
 expect 5 "no server answered" kvctl get greeting
-expect 0 "three commands to try" cluster start
+expect 0 "commands to try" cluster start
 expect 0 "again" kvctl get greeting
 expect 0 "are gone" cluster clean
 expect 1 "there is no cluster" cluster status
