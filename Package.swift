@@ -119,3 +119,15 @@ let package = Package(
     tests("Tidy"),
   ]
 )
+
+// libFuzzer brings its own `main`, so the fuzzer is no part of any other build: Docs/CONTRIBUTING.md.
+if Context.environment["ROOST_FUZZER"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "kvfuzz",
+      dependencies: prefixed(["Journal", "Raft", "Simulation", "Wire"]),
+      path: "Tests/Fuzzing",
+      swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]
+    )
+  )
+}

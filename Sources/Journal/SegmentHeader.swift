@@ -73,12 +73,12 @@ package struct LogOffset: Hashable, Comparable, Sendable {
 
 extension SegmentHeader {
   /// Why 512 bytes are no header that counts.
-  enum Refusal: Error, Equatable {
+  package enum Refusal: Error, Equatable {
     case damaged
     case newerFormat(UInt32)
   }
 
-  init(decoding bytes: borrowing Span<UInt8>) throws(Refusal) {
+  package init(decoding bytes: borrowing Span<UInt8>) throws(Refusal) {
     do throws(WireError) {
       var input = bytes.extracting(0..<min(bytes.count, Self.byteCount))
       guard input.count == Self.byteCount else { throw .invalid("length") }
