@@ -6,8 +6,15 @@ struct Change: Sendable {
   var record: Record
   /// What it was before, a tombstone also; nil if there was nothing.
   let previous: Record?
+  /// The revision that made it: the record's, beside it so that nobody has to wait for the record.
+  let revision: UInt64
 
-  var revision: UInt64 { record.modified }
+  init(time: UInt64, record: Record, previous: Record?) {
+    self.time = time
+    self.record = record
+    self.previous = previous
+    revision = record.modified
+  }
 }
 
 /// The changes of the retained past, in order, each under a position that is never used again.
@@ -73,6 +80,11 @@ struct ChangeLog: Sendable {
     first += 1
     guard offset(of: first) == 0 else { return change }
     let chunk = chunk(of: first)
+    // The versions that go with it were last used long ago: the waits for them run side by side.
+    for change in chunks[chunk - 1] {
+      change.record.prefetch()
+      change.previous?.prefetch()
+    }
     chunks[chunk - 1] = []
     if chunk > 64, chunk > chunks.count / 2 {
       chunks.removeFirst(chunk)

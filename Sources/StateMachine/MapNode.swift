@@ -228,6 +228,40 @@ final class MapNode: ManagedBuffer<MapNode.Header, UInt64> {
     return head
   }
 
+  // MARK: Looking ahead
+
+  /// Brings near what a search in this node looks at.
+  func prefetch() {
+    // SAFETY: a hint; nothing is read.
+    unsafe Prefetch.bytes(at: UnsafeRawPointer(fields), count: 32 + 8 * Self.capacity)
+  }
+
+  /// The child where `key` most likely is, by heads alone: a guess that costs no look at a key.
+  func likelyChild(for key: borrowing Span<UInt8>) -> Unmanaged<MapNode> {
+    precondition(!isLeaf && count > 0, "an inner node has children")
+    let end = keyCount
+    let target = Self.head(of: key, behind: prefix)
+    var index = placesBefore(target, end)
+    // SAFETY: `index` is below `keyCount`, hence below `count`.
+    if index < end, unsafe heads[index] == target { index += 1 }
+    return unsafe Unmanaged.passUnretained(children[index])
+  }
+
+  /// The place where `key` most likely is, brought near.
+  func likelyPlace(for key: borrowing Span<UInt8>) -> Int {
+    let place = placesBefore(Self.head(of: key, behind: prefix), keyCount)
+    // SAFETY: a hint; nothing is read.
+    unsafe Prefetch.bytes(at: UnsafeRawPointer(records + place), count: 1)
+    return place
+  }
+
+  /// Brings near the record at a place, if there is one.
+  func prefetchRecord(at place: Int) {
+    precondition(isLeaf, "records are in leaves")
+    // SAFETY: the place is initialized.
+    if place < count { unsafe records[place].prefetch() }
+  }
+
   // MARK: Changing a leaf
 
   /// Puts another record in the place of one with the same key; answers that one.

@@ -15,6 +15,9 @@ struct OrderedMap: Sendable {
   /// How many records are there that are no tombstones.
   var liveCount: Int { root?.node.live ?? 0 }
 
+  /// The node where every path begins.
+  var topNode: MapNode? { root?.node }
+
   func find(_ key: borrowing Span<UInt8>) -> Record? {
     root?.node.lookUp(key)
   }

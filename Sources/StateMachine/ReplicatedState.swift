@@ -91,7 +91,9 @@ package struct ReplicatedState: Sendable {
     let firstChange = keyspace.changes.next
     clear(into: &output)
     var offset = 0
+    var nextLook = 0
     while offset < payload.count {
+      if offset >= nextLook { nextLook = lookAhead(in: payload, from: offset) }
       guard let request = Self.nextRequest(in: payload, at: &offset) else {
         output.fail(.malformed)
         output.endReply()
@@ -107,7 +109,7 @@ package struct ReplicatedState: Sendable {
     noteTranscript(output, repliesFrom: replyStart, eventsFrom: eventStart)
   }
 
-  private static func nextRequest(in payload: [UInt8], at offset: inout Int) -> Range<Int>? {
+  static func nextRequest(in payload: [UInt8], at offset: inout Int) -> Range<Int>? {
     guard payload.count - offset >= 4 else { return nil }
     let start = offset + 4
     let byteCount = Int(payload.load(at: offset, as: UInt32.self))
