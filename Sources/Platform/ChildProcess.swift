@@ -74,8 +74,14 @@ package final class ChildProcess: Sendable {
 
   private func waitForEnd() {
     var status: Int32 = 0
-    // SAFETY: the call fills one Int32.
-    while unsafe waitpid(id, &status, 0) < 0, errno == EINTR {}
+    while true {
+      // SAFETY: the call fills one Int32.
+      let result = unsafe waitpid(id, &status, WUNTRACED)
+      if result < 0, errno == EINTR { continue }
+      guard result == id, status & 0xFF == 0x7F else { break }
+      // A terminal's Ctrl-Z would leave it in front and asleep, and nobody could wake it.
+      if status >> 8 == SIGTSTP { signal(SIGCONT) }
+    }
     self.status.store(1 << 63 | UInt64(UInt32(bitPattern: status)), ordering: .releasing)
     ended.raise()
   }
