@@ -9,7 +9,7 @@ import Testing
     bytes.map { String(decoding: $0, as: UTF8.self) }
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(5)))
   func keysAreWrittenChangedListedAndRemoved() async throws {
     let servers = try Servers(1)
     defer { servers.end() }
@@ -49,7 +49,7 @@ import Testing
     #expect(refused?.mayHaveHappened == false)
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(5)))
   func aTransactionTakesOneOfTwoWays() async throws {
     let servers = try Servers(1)
     defer { servers.end() }
@@ -75,7 +75,7 @@ import Testing
     #expect(second.succeeded && gone == nil)
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(5)))
   func keysGoWithTheirLease() async throws {
     let servers = try Servers(1)
     defer { servers.end() }
@@ -95,7 +95,7 @@ import Testing
     #expect(gone == nil)
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(5)))
   func aLockPassesFromHolderToHolder() async throws {
     let servers = try Servers(3)
     defer { servers.end() }
@@ -126,7 +126,7 @@ import Testing
     #expect(locks.isEmpty)
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(5)))
   func aLockThatIsTakenAwayCancelsTheWork() async throws {
     let servers = try Servers(1)
     defer { servers.end() }
@@ -146,7 +146,7 @@ import Testing
     try await cluster.release(busy)
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(5)))
   func aHolderThatReachesNobodyStopsBeforeItsSessionEnds() async throws {
     let servers = try Servers(1)
     defer { servers.end() }
@@ -171,7 +171,7 @@ import Testing
     servers.resume(1)
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(5)))
   func tasksThatWaitForEachOtherAreToldSo() async throws {
     let servers = try Servers(1)
     defer { servers.end() }
@@ -197,7 +197,7 @@ import Testing
     #expect(refusal.code == 26, "\(refusal)")
   }
 
-  @Test(.timeLimit(.minutes(2)))
+  @Test(.timeLimit(.minutes(5)))
   func aWatchSeesEveryChangeOnceWhileLeadersAreKilled() async throws {
     let servers = try Servers(3)
     defer { servers.end() }
@@ -226,7 +226,7 @@ import Testing
     #expect(zip(seen, seen.dropFirst()).allSatisfy { $0.revision < $1.revision })
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(5)))
   func aWatchBeginsInThePastAndASlowReaderMissesNothing() async throws {
     let servers = try Servers(1)
     defer { servers.end() }

@@ -83,7 +83,7 @@ import Testing
   }
   // end
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(5)))
   func theExamplesRun() async throws {
     let folder = "/tmp/roost-\(UUID().uuidString.prefix(8))"
     defer { try? FileManager.default.removeItem(atPath: folder) }

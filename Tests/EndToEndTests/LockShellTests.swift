@@ -41,7 +41,7 @@ import Testing
     return try #require(found)
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(5)))
   func theCommandsExitCodeIsThatOfTheLock() async throws {
     let servers = try Servers(1)
     defer { servers.end() }
@@ -60,7 +60,7 @@ import Testing
     #expect(late.code == 121 && late.output.isEmpty)
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(5)))
   func aSignalGoesToTheCommandAndTheLockIsGivenBack() async throws {
     let servers = try Servers(1)
     defer { servers.end() }
@@ -75,7 +75,7 @@ import Testing
     #expect(grant.token == 2)
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(5)))
   func afterAKilledHolderTheNextGetsTheLockWhenItsLeaseIsOver() async throws {
     let servers = try Servers(3)
     defer { servers.end() }
@@ -95,7 +95,7 @@ import Testing
     #expect(grant.token == 2)
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(5)))
   func aHolderThatWasStoppedPastItsLeaseFindsItsCommandDeadAndItsWritesRefused() async throws {
     let servers = try Servers(3)
     defer { servers.end() }
@@ -121,7 +121,7 @@ import Testing
     #expect(current.code == 0)
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(5)))
   func aHolderThatReachesNobodyStopsItsCommandInTime() async throws {
     let servers = try Servers(1)
     defer { servers.end() }
@@ -139,7 +139,7 @@ import Testing
     #expect(await run.end().code == 120)
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(5)))
   func aPutWhoseReplyWasLostTakesEffectOnce() async throws {
     let servers = try Servers(3)
     defer { servers.end() }

@@ -8,7 +8,7 @@ import Testing
     output.split(separator: "\n").map { $0.components(separatedBy: "\t") }
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(5)))
   func keysCanBeWrittenUnderConditionsAndListed() async throws {
     let servers = try Servers(1)
     defer { servers.end() }
@@ -49,7 +49,7 @@ import Testing
     Issue.record("it never came")
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(5)))
   func aTransactionIsReadFromArgumentsOrInput() async throws {
     let servers = try Servers(1)
     defer { servers.end() }
@@ -72,7 +72,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(5)))
   func leasesSessionsLocksAndOutcomesAreTold() async throws {
     let servers = try Servers(1)
     defer { servers.end() }
@@ -102,7 +102,7 @@ import Testing
     #expect(try Kvctl(["lock", "show", "mine"], endpoints: to).code == 3)
   }
 
-  @Test(.timeLimit(.minutes(2)))
+  @Test(.timeLimit(.minutes(5)))
   func aWatchInATerminalLosesNothingWhenTheLeaderIsKilled() async throws {
     let servers = try Servers(3)
     defer { servers.end() }
@@ -130,7 +130,7 @@ import Testing
     #expect(told.map { $0[1] }.allSatisfy { $0 == "put" })
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(5)))
   func leadershipIsHandedOnAndMembersAreListed() async throws {
     let servers = try Servers(3)
     defer { servers.end() }
@@ -145,7 +145,7 @@ import Testing
     #expect(now == next)
   }
 
-  @Test(.timeLimit(.minutes(2)))
+  @Test(.timeLimit(.minutes(5)))
   func aMemberTakesThePlaceOfAnother() async throws {
     let servers = try Servers(3)
     defer { servers.end() }
