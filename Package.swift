@@ -66,6 +66,7 @@ let package = Package(
     .executable(name: "kvd", targets: ["kvd"]),
     .executable(name: "kvctl", targets: ["kvctl"]),
     .executable(name: "kvsim", targets: ["kvsim"]),
+    .executable(name: "kvbench", targets: ["kvbench"]),
   ],
   traits: [
     .trait(name: "ExpensiveChecks", description: "Invariants that cost O(n) are checked too."),

@@ -23,7 +23,7 @@ import Testing
     #expect(commands.contains("swift test"))
   }
 
-  @Test(arguments: ["README.md", "Docs/CONTRIBUTING.md"])
+  @Test(arguments: ["README.md", "Docs/BENCHMARKS.md", "Docs/CONTRIBUTING.md"])
   func whatAPageTellsToRunExists(page: String) throws {
     let programs = try SourceFile("Package.swift").text
     for command in try Self.commands(in: page) {
@@ -49,7 +49,10 @@ import Testing
     }
   }
 
-  @Test(arguments: ["README.md", "Docs/ARCHITECTURE.md", "Docs/READING.md", "Docs/CONTRIBUTING.md"])
+  @Test(arguments: [
+    "README.md", "Docs/ARCHITECTURE.md", "Docs/BENCHMARKS.md", "Docs/CONTRIBUTING.md",
+    "Docs/READING.md",
+  ])
   func everyFileThatAPageNamesExists(page: String) throws {
     let text = try SourceFile(page).text
     for piece in text.split(separator: "`").enumerated() where piece.offset % 2 == 1 {
