@@ -115,7 +115,17 @@ let package = Package(
     tests("Platform", "Platform"),
     tests("Node", "Client", "Journal", "Node", "Platform", "Raft", "Wire"),
     tests("Recipes", "Client", "Node", "Recipes"),
-    tests("EndToEnd", "Client", "Node", "Platform", "Simulation", "Wire", "kvctl", "kvd"),
+    tests(
+      "EndToEnd",
+      "Client",
+      "ClientCore",
+      "Node",
+      "Platform",
+      "Simulation",
+      "Wire",
+      "kvctl",
+      "kvd"
+    ),
     tests("kvbench", "Platform", "Wire", "kvbench"),
     tests("Tidy"),
   ]

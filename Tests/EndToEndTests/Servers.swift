@@ -8,6 +8,7 @@ final class Servers {
   let count: Int
   private let options: [String]
   private var processes: [Int: Process] = [:]
+  private var mounts: [String] = []
 
   /// Where the programs of this build are.
   static let programs: String = {
@@ -19,12 +20,20 @@ final class Servers {
     return own.deletingLastPathComponent().path
   }()
 
-  init(_ count: Int, _ options: [String] = []) throws {
+  /// Whether each node has a small disk of its own.
+  private(set) var hasOwnDisks = false
+
+  /// Starts `count` nodes; with `diskMegabytes` each in a file system of that size, if the machine lets us mount one.
+  init(_ count: Int, _ options: [String] = [], diskMegabytes: Int? = nil) throws {
     self.count = count
     self.options = options
     // Short, since the path of a unix socket is.
     folder = "/tmp/roost-\(UUID().uuidString.prefix(8))"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    if let diskMegabytes {
+      hasOwnDisks = true
+      for node in 1...count { hasOwnDisks = try mount(node, diskMegabytes) && hasOwnDisks }
+    }
     for node in 1...count { try start(node, ["--found"]) }
   }
 
@@ -33,7 +42,50 @@ final class Servers {
       kill(process.processIdentifier, SIGKILL)
     }
     for process in processes.values { process.waitUntilExit() }
+    for mount in mounts { _ = try? Self.run("/usr/bin/umount", ["-l", mount]) }
     try? FileManager.default.removeItem(atPath: folder)
+  }
+
+  // MARK: Small disks
+
+  private func mount(_ node: Int, _ megabytes: Int) throws -> Bool {
+    let path = "\(folder)/d\(node)"
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    let options = ["-t", "tmpfs", "-o", "size=\(megabytes)m,mode=0700", "tmpfs", path]
+    guard try Self.run("/usr/bin/mount", options) == 0 else { return false }
+    mounts.append(path)
+    return true
+  }
+
+  private static func run(_ program: String, _ arguments: [String]) throws -> Int32 {
+    guard FileManager.default.isExecutableFile(atPath: program) else { return -1 }
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: program)
+    process.arguments = arguments
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    process.waitUntilExit()
+    return process.terminationStatus
+  }
+
+  /// Takes all room on a node's disk but a few pages.
+  func fillDisk(of node: Int) throws {
+    let path = "\(folder)/d\(node)/ballast"
+    _ = FileManager.default.createFile(atPath: path, contents: nil)
+    let file = try #require(FileHandle(forWritingAtPath: path))
+    let block = Data(count: 1 << 16)
+    while (try? file.write(contentsOf: block)) != nil {}
+    try? file.close()
+  }
+
+  func emptyDisk(of node: Int) throws {
+    try FileManager.default.removeItem(atPath: "\(folder)/d\(node)/ballast")
+  }
+
+  /// How many descriptors a process has open.
+  func descriptorCount(of node: Int) throws -> Int {
+    let number = try #require(processes[node]).processIdentifier
+    return try FileManager.default.contentsOfDirectory(atPath: "/proc/\(number)/fd").count
   }
 
   func endpoint(_ node: Int) -> String { "unix:\(folder)/n\(node)" }

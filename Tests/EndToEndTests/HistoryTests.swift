@@ -1,0 +1,135 @@
+import Foundation
+import RoostClient
+import RoostPlatform
+import RoostWire
+import TestSupport
+import Testing
+
+/// Real processes under real faults, judged by what their clients saw.
+///
+/// `ROOST_SOAK_SECONDS=600 swift test --filter HistoryTests` makes each run longer, and pauses up to 30 s long.
+@Suite(.serialized) struct HistoryTests {
+  private static let soak = ProcessInfo.processInfo.environment["ROOST_SOAK_SECONDS"]
+    .flatMap { Int($0) }
+  private static let duration = Duration.seconds(soak ?? 12)
+  private static let longestPause = soak == nil ? 2000 : 30_000
+
+  private static func isTime(since start: ContinuousClock.Instant) -> Bool {
+    ContinuousClock.now - start < duration
+  }
+
+  private static func sleep(_ milliseconds: ClosedRange<Int>) async throws {
+    try await Task.sleep(for: .milliseconds(Int.random(in: milliseconds)))
+  }
+
+  private static func check(_ clients: RecordedClients, _ servers: Servers, atLeast: Int) {
+    clients.judge()
+    #expect(clients.answered > atLeast, "\(clients.answered) answers, \(clients.unknown) unknown")
+  }
+
+  @Test(.timeLimit(.minutes(40)))
+  func killedNodesLoseAndRepeatNothing() async throws {
+    let servers = try Servers(3, ["--snapshot-mb", "1"])
+    defer { servers.end() }
+    _ = try await servers.leader()
+    let clients = RecordedClients(of: servers)
+    try await clients.work(6) {
+      let start = ContinuousClock.now
+      while Self.isTime(since: start) {
+        try await Self.sleep(300...1500)
+        let victims =
+          Bool.random() ? [try await servers.leader()] : Array((1...3).shuffled().prefix(2))
+        for victim in victims { servers.crash(victim) }
+        try await Self.sleep(0...500)
+        for victim in victims { try servers.start(victim) }
+      }
+      _ = try await servers.leader()
+    }
+    Self.check(clients, servers, atLeast: 200)
+  }
+
+  @Test(.timeLimit(.minutes(40)))
+  func pausedNodesServeNothingOldWhenTheyWake() async throws {
+    let servers = try Servers(3)
+    defer { servers.end() }
+    _ = try await servers.leader()
+    let clients = RecordedClients(of: servers)
+    try await clients.work(6) {
+      let start = ContinuousClock.now
+      while Self.isTime(since: start) {
+        try await Self.sleep(200...900)
+        let victim = Int.random(in: 0..<3) < 2 ? try await servers.leader() : Int.random(in: 1...3)
+        servers.pause(victim)
+        try await Self.sleep(200...Self.longestPause)
+        servers.resume(victim)
+      }
+      _ = try await servers.leader()
+    }
+    Self.check(clients, servers, atLeast: 200)
+  }
+
+  /// Hundreds of connections come and go at once, many in the middle of a hello or a frame.
+  @Test(.timeLimit(.minutes(40)))
+  func aStormOfConnectionsHarmsNobodyElse() async throws {
+    let servers = try Servers(3)
+    defer { servers.end() }
+    _ = try await servers.leader()
+    let clients = RecordedClients(of: servers)
+    let before = try (1...3).map { try servers.descriptorCount(of: $0) }
+    try await clients.work(4) {
+      let start = ContinuousClock.now
+      while Self.isTime(since: start) {
+        for node in 1...3 {
+          var storm: [WireClient] = []
+          for _ in 0..<100 {
+            guard let one = try? WireClient(to: servers.endpoint(node)) else { continue }
+            try one.send([UInt8](repeating: 0, count: .random(in: 0...30)))
+            storm.append(one)
+          }
+          #expect(storm.count > 90)
+        }
+        try await Self.sleep(10...100)
+      }
+    }
+    Self.check(clients, servers, atLeast: 500)
+    // What came has gone.
+    for node in 1...3 {
+      var count = try servers.descriptorCount(of: node)
+      for _ in 0..<100 where count > before[node - 1] {
+        try await Task.sleep(for: .milliseconds(20))
+        count = try servers.descriptorCount(of: node)
+      }
+      #expect(count <= before[node - 1], "node \(node) has \(count) descriptors")
+    }
+  }
+
+  /// A disk that fills up refuses writes, keeps what it acknowledged, and goes on when there is room.
+  @Test(.timeLimit(.minutes(40)))
+  func aFullDiskLosesNothingAndRecovers() async throws {
+    let servers = try Servers(3, diskMegabytes: 160)
+    defer { servers.end() }
+    guard servers.hasOwnDisks else { return }
+    _ = try await servers.leader()
+    let clients = RecordedClients(of: servers)
+    try await clients.work(4) {
+      try await Self.sleep(1000...1500)
+      let leader = try await servers.leader()
+      for node in [leader, leader % 3 + 1] { try servers.fillDisk(of: node) }
+      // Two of three disks are full: nothing can be committed, and no client is told that it was.
+      for _ in 0..<100 where !servers.log(leader).contains("the disk is full") {
+        try await Task.sleep(for: .milliseconds(100))
+      }
+      for node in [leader, leader % 3 + 1] { try servers.emptyDisk(of: node) }
+      try await Task.sleep(for: .seconds(3))
+    }
+    #expect((1...3).contains { servers.log($0).contains("the disk is full") })
+    #expect((1...3).contains { servers.log($0).contains("has room again") })
+    Self.check(clients, servers, atLeast: 200)
+    let cluster = try servers.client()
+    try await cluster.put([1], [2])
+    for node in 1...3 { servers.crash(node) }
+    for node in 1...3 { try servers.start(node) }
+    let found = try await cluster.get([1])
+    #expect(found?.value == [2])
+  }
+}
