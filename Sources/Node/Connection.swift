@@ -24,6 +24,8 @@ final class Connection {
   var phase: Phase
   var peer: Peer = .unknown
   var partial: [UInt8] = []
+  /// When the frame whose front is in ``partial`` began.
+  var partialSince = Instant(nanoseconds: 0)
   /// The session whose request came last, and all whose news go here.
   var lastSession = SessionID.zero
   var sessions: [SessionID] = []

@@ -77,6 +77,8 @@ public struct NodeLimits: Sendable, Equatable {
   public var connections = 20_000
   /// How long an accepted connection may take to say hello.
   public var helloDeadline: Duration = .seconds(5)
+  /// How long a frame may take from its first byte to its last.
+  public var frameDeadline: Duration = .seconds(30)
   /// Bytes that wait for one slow reader: above it the node stops reading from it, at four times that it hangs up.
   public var outboxBytes = 4 << 20
 

@@ -16,6 +16,7 @@ extension Shell {
     } catch {
       // Out of descriptors, most likely. To look again at once would spin, so the listener rests.
       log(.error, "\(error): new connections wait for a second")
+      count(.acceptFailures)
       acceptsAgainAt = now.advanced(by: .seconds(1))
       try? loop.update(
         listener.descriptor.number,
@@ -27,6 +28,11 @@ extension Shell {
   }
 
   private func adopt(_ socket: consuming Socket) {
+    count(.accepted)
+    // A few more than there may be: they are told so when they have said hello.
+    let limit = configuration.limits.connections + 64
+    makeRoom(below: limit)
+    guard connections.count < limit else { return count(.refusedBusy) }
     let deadline = now.advanced(by: configuration.limits.helloDeadline)
     do throws(SystemError) {
       let stream = try ByteStream(
@@ -37,8 +43,26 @@ extension Shell {
       )
       let connection = Connection(stream, address: nil, phase: .greeting(until: deadline))
       connections[connection.token] = connection
+      greeting.append(connection.token)
     } catch {
       log(.error, "a connection is dropped: \(error)")
+    }
+  }
+
+  /// Ends the oldest connections that have not said hello until there is room for another.
+  ///
+  /// So a flood of silent connections pushes itself out, and who says hello at once gets in.
+  private func makeRoom(below limit: Int) {
+    while connections.count >= limit, firstGreeting < greeting.count {
+      let oldest = connections[greeting[firstGreeting]]
+      firstGreeting += 1
+      guard let oldest, case .greeting = oldest.phase else { continue }
+      count(.silent)
+      close(oldest, because: nil)
+    }
+    if firstGreeting > 1024, firstGreeting > greeting.count / 2 {
+      greeting.removeFirst(firstGreeting)
+      firstGreeting = 0
     }
   }
 
@@ -59,7 +83,10 @@ extension Shell {
           let bytes = scratch
           scratch = []
           let used = digest(bytes.span.extracting(first: count), from: connection)
-          if used < count { connection.partial.append(contentsOf: bytes[used..<count]) }
+          if used < count {
+            connection.partial.append(contentsOf: bytes[used..<count])
+            connection.partialSince = now
+          }
           scratch = bytes
         } else {
           connection.partial.append(contentsOf: scratch[..<count])
@@ -67,6 +94,7 @@ extension Shell {
           connection.partial = []
           let used = digest(bytes.span, from: connection)
           connection.partial = used == 0 ? bytes : [UInt8](bytes[used...])
+          if used > 0 { connection.partialSince = now }
         }
       }
     } catch {
@@ -94,6 +122,7 @@ extension Shell {
         try handle(header, body, from: connection)
       }
     } catch {
+      if case .tooLarge = error { count(.oversized) } else { count(.malformed) }
       close(connection, because: "\(error)")
     }
     return total
@@ -120,6 +149,8 @@ extension Shell {
     }
     guard input.count >= Hello.byteCount else { return false }
     let hello = try Hello(decoding: &input)
+    // From now on it is none of the silent ones.
+    connection.phase = .open
     let verdict = judge(hello)
     let reply = HelloReply(
       verdict: verdict,
@@ -131,6 +162,7 @@ extension Shell {
     connection.stream.append { reply.encode(into: &$0) }
     markDirty(connection)
     guard verdict == .accepted else {
+      count(verdict == .busy ? .refusedBusy : .refusedHellos)
       flush(connection)
       if hello.role == .member {
         log(.warning, "member \(hello.sender) was refused: \(verdict)")
@@ -138,7 +170,6 @@ extension Shell {
       close(connection, because: nil)
       return true
     }
-    connection.phase = .open
     connection.peer = hello.role == .member ? .member(hello.sender) : .client
     if hello.role == .member { inbound[hello.sender] = connection }
     return true
@@ -159,8 +190,9 @@ extension Shell {
       return isWelcome(hello) ? .accepted : .unknownMember
     }
     // Members keep room of their own, so that clients can't shut them out.
-    let reserved = 4 * links.count
-    return connections.count + reserved < configuration.limits.connections ? .accepted : .busy
+    let limit = configuration.limits.connections - 4 * links.count
+    makeRoom(below: limit + 1)
+    return connections.count <= limit ? .accepted : .busy
   }
 
   /// Forgets a connection; its descriptor closes with it.
@@ -178,6 +210,25 @@ extension Shell {
     if let reason { log(.info, "connection \(connection.token) is closed: \(reason)") }
   }
 
+  /// Ends connections that have been silent where they may not be.
+  private func inspect() {
+    let limits = configuration.limits
+    let interval = min(limits.helloDeadline, limits.frameDeadline, .seconds(1)) / 2
+    nextInspection = now.advanced(by: interval)
+    for connection in connections.values {
+      if case .greeting(let until) = connection.phase {
+        guard now >= until else { continue }
+        count(.silent)
+        close(connection, because: "no hello in time")
+      } else if !connection.partial.isEmpty,
+        now >= connection.partialSince.advanced(by: limits.frameDeadline)
+      {
+        count(.silent)
+        close(connection, because: "it stopped in the middle of a frame")
+      }
+    }
+  }
+
   /// What is due from time to time: dialling, deadlines of greetings, the listener's rest.
   func keepHouse() {
     nextHousekeeping = now.advanced(by: Shell.housekeepingInterval)
@@ -186,11 +237,7 @@ extension Shell {
       dial(link)
     }
     endLinks()
-    for connection in connections.values {
-      if case .greeting(let until) = connection.phase, now >= until {
-        close(connection, because: "no hello in time")
-      }
-    }
+    if now >= nextInspection { inspect() }
     if now >= nextProgressNote {
       nextProgressNote = now.advanced(by: configuration.limits.progressInterval)
       replica.noteProgress(into: &effects)

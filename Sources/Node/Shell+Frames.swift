@@ -64,6 +64,7 @@ extension Shell {
     status.cluster = ClusterID(configuration.cluster)
     status.upNanoseconds = now.nanoseconds(since: startedAt)
     status.journal = journal.backEnd
+    for (field, value) in counters { status[field] = value }
     status[.watches] = UInt64(replica.watchCount)
     status[.connections] = UInt64(connections.count)
     status[.clientConnections] = UInt64(connections.values.count { $0.peer == .client })

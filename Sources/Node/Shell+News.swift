@@ -76,6 +76,7 @@ extension Shell {
       let end = connection.stream.totalSentByteCount + waiting
       connection.unsentEvents.add(range.count, endingAt: end)
     }
+    count(.events, effects.news.watches.events.count)
     effects.news.removeAll()
   }
 

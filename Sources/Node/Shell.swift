@@ -48,8 +48,14 @@ final class Shell {
   var nextDiskRetry: Instant
   var now: Instant
   var scratch = [UInt8](repeating: 0, count: Shell.readByteCount)
-  /// Set while the node hands over what it leads, and ends then, or at this moment at the latest.
-  var stopsAt: Instant?
+  /// Set while the node ends.
+  var ending: Ending?
+  /// Connections that had not said hello when they came, the oldest first, and how many of them are dealt with.
+  var greeting: [UInt64] = []
+  var firstGreeting = 0
+  var nextInspection: Instant
+  /// What has happened to connections since the start.
+  var counters: [StatusField: UInt64] = [:]
   /// While the system has no descriptor left, the listener rests until then instead of spinning.
   var acceptsAgainAt: Instant?
 
@@ -62,6 +68,7 @@ final class Shell {
     self.now = now
     startedAt = now
     nextHousekeeping = now
+    nextInspection = now
     nextProgressNote = now.advanced(by: configuration.limits.progressInterval)
     nextDiskRetry = now
     (journal, replica) = try Shell.recover(configuration, checked, now: now)
@@ -92,7 +99,7 @@ final class Shell {
     perform()
     if now >= nextHousekeeping { keepHouse() }
     flush()
-    if let stopsAt, now >= stopsAt || !replica.consensus.isLeader { return endTurn() }
+    if ending != nil, advanceEnding() { return endTurn() }
     return min(replica.nextDeadline, nextHousekeeping).nanoseconds
   }
 
@@ -112,16 +119,7 @@ final class Shell {
     }
   }
 
-  /// Begins to end: a leader first hands over, so that the cluster is not without one for an election timeout.
-  func beginStop() {
-    let handsOver = links.contains { $0.openConnection != nil } && replica.handOver(now: now)
-    stopsAt = handsOver ? now.advanced(by: configuration.timing.election * 2) : now
-  }
-
   private func endTurn() -> UInt64? {
-    for connection in connections.values {
-      try? connection.stream.flush(on: loop, readingUpTo: .max)
-    }
     connections.removeAll()
     return nil
   }
@@ -145,6 +143,10 @@ final class Shell {
       replica.applyCommitted(now: now, into: &effects)
       isDone = isDone && effects.isEmpty
     }
+  }
+
+  func count(_ field: StatusField, _ more: Int = 1) {
+    counters[field, default: 0] += UInt64(more)
   }
 
   func log(_ level: LogLevel, _ text: @autoclosure () -> String) {
@@ -172,12 +174,15 @@ final class Shell {
     if case .connecting = connection.phase { return }
     let limit = configuration.limits.outboxBytes
     do throws(SystemError) {
+      let wasReading = connection.stream.isReading
       try connection.stream.flush(on: loop, readingUpTo: limit)
+      if wasReading, !connection.stream.isReading { count(.flooding) }
     } catch {
       return close(connection, because: "\(error)")
     }
     if connection.watches { noteSentEvents(connection) }
     if connection.stream.waitingByteCount > 4 * limit {
+      count(.slow)
       close(connection, because: "it does not read its answers")
     }
   }

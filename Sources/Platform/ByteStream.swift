@@ -8,7 +8,8 @@ package final class ByteStream {
   private var outbox: [UInt8] = []
   private var sentByteCount = 0
   private var isWatchedForWriting: Bool
-  private var isReading = true
+  /// Whether more is read from it; not while too much waits for its reader.
+  package private(set) var isReading = true
 
   /// Takes over a socket and lets `loop` watch it; for writing too while it is being connected.
   package init(

@@ -58,7 +58,7 @@ extension Replica {
     guard let request = try? AdminRequest(decoding: &input), input.isEmpty else {
       return answer(waiter, Failure(.malformed), into: &effects)
     }
-    guard !isOutsider else { return answer(waiter, Failure(.notMember), into: &effects) }
+    if let refusal { return answer(waiter, Failure(refusal), into: &effects) }
     guard consensus.isLeader else {
       return answer(waiter, Failure(.notLeader, detail: leader.rawValue), into: &effects)
     }

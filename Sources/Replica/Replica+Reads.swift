@@ -25,6 +25,8 @@ struct ReadTable: Sendable {
   private var groups: [Group] = []
   private var lastID: UInt64 = 0
 
+  var isEmpty: Bool { open.isEmpty && groups.allSatisfy { $0.queries.isEmpty } }
+
   mutating func add(_ query: WaitingQuery, toOldGroup: Bool = false) {
     if toOldGroup, let last = groups.indices.last { return groups[last].queries.append(query) }
     open.append(query)
@@ -87,10 +89,7 @@ extension Replica {
     guard bytes.count > 0, let level = ReadLevel(rawValue: bytes[0]) else {
       return answer(.client(client), Failure(.malformed), into: &effects)
     }
-    guard !isOutsider else {
-      // What it has is old and gets older, if it has anything.
-      return answer(.client(client), Failure(.notMember), into: &effects)
-    }
+    if let refusal { return answer(.client(client), Failure(refusal), into: &effects) }
     let query = WaitingQuery(client: client, bytes: bytes.extracting(droppingFirst: 1).copied())
     switch level {
     case .serializable: answer(query, into: &effects)

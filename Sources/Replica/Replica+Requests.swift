@@ -52,6 +52,8 @@ struct ForwardTable: Sendable {
   private var items: [Item] = []
   private var lastCorrelation: UInt64
 
+  var isEmpty: Bool { items.isEmpty }
+
   /// Numbers must not be those of an earlier start: the leader may still answer what that one handed on.
   init(random: inout SplitMix64) { lastCorrelation = random.next() >> 1 }
 
@@ -97,8 +99,8 @@ extension Replica {
       let limit = UInt64(Request.byteLimit)
       return answer(.client(client), Failure(.tooLarge, detail: limit), into: &effects)
     }
-    if isOutsider {
-      answer(.client(client), Failure(.notMember), into: &effects)
+    if let refusal {
+      answer(.client(client), Failure(refusal), into: &effects)
     } else if consensus.isLeader {
       add(bytes, from: .client(client), now: now, into: &effects)
     } else if leader != .zero {
@@ -122,6 +124,9 @@ extension Replica {
     guard bytes.count <= Request.byteLimit else {
       let limit = UInt64(Request.byteLimit)
       return answer(.member(ticket), Failure(.tooLarge, detail: limit), into: &effects)
+    }
+    guard !isStopping else {
+      return answer(.member(ticket), Failure(.shuttingDown), into: &effects)
     }
     guard consensus.isLeader else {
       let hint = leader.rawValue
@@ -151,6 +156,13 @@ extension Replica {
     for client in forwards.takeAll(to: member) {
       answer(.client(client), Failure(.leadershipLost), into: &effects)
     }
+  }
+
+  /// Why this node takes no client's work at all, if it does not.
+  var refusal: ErrorCode? {
+    if isStopping { return .shuttingDown }
+    // What an outsider has is old and gets older, if it has anything.
+    return isOutsider ? .notMember : nil
   }
 
   private mutating func add(

@@ -16,9 +16,7 @@ extension Replica {
     guard let request = try? WatchRequest(decoding: &input), input.isEmpty else {
       return answer(.client(client), Failure(.malformed), into: &effects)
     }
-    guard !isOutsider else {
-      return answer(.client(client), Failure(.notMember), into: &effects)
-    }
+    if let refusal { return answer(.client(client), Failure(refusal), into: &effects) }
     guard watches.count < limits.watches,
       watches.count(of: client.connection) < limits.watchesOfConnection
     else { return answer(.client(client), Failure(.limitReached), into: &effects) }

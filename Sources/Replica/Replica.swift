@@ -56,6 +56,8 @@ package struct Replica: Sendable {
   var plan = SnapshotPlan()
   /// False while the disk has room for votes, terms and the handing over of leadership alone: clients' requests are refused.
   package var admitsRequests = true
+  /// Whether the node is about to end: what was accepted is finished, and nothing more is.
+  package var isStopping = false
   /// Operators whose requests are not fulfilled yet.
   var waitingAdmin: [WaitingAdmin] = []
   /// The watches of this node's clients, beside ``state``.
@@ -274,6 +276,11 @@ package struct Replica: Sendable {
     for forward in forwards.takeAll(exceptTo: leader) {
       answer(.client(forward), Failure(.leadershipLost), into: &effects)
     }
+  }
+
+  /// Whether nobody waits here for an answer that is still to come.
+  package var isIdle: Bool {
+    batch.isEmpty && proposed.isEmpty && forwards.isEmpty && reads.isEmpty
   }
 
   /// Hands leadership to whoever is best placed; false if this node leads and nobody can take over.

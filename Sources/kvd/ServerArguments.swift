@@ -20,6 +20,11 @@ enum ServerArguments {
       --heartbeat MS     how often a leader says that it is there; default 50
       --election MS      how long a follower waits for a leader, at least; default 300
       --snapshot-mb N    megabytes of log between two snapshots; default 32
+      --connections N    connections at once; default 20000
+      --watches N        watches at once; default 100000
+      --hello-ms MS      how long a connection may take to say hello; default 5000
+      --frame-ms MS      how long a frame may take from its first byte to its last; default 30000
+      --outbox-kb N      kilobytes that may wait for a slow reader; default 4096
 
     Log lines go to standard error. SIGTERM and SIGINT stop the node cleanly.
     Exit codes: 0 stopped, 64 wrong usage, 65 data directory damaged or not this node's, 69 address taken,
@@ -54,13 +59,36 @@ enum ServerArguments {
       guard megabytes <= 65_536 else { throw .usage("--snapshot-mb takes at most 65536") }
       configuration.limits.snapshotBytes = Int(megabytes) << 20
     }
+    try readLimits(&values, into: &configuration.limits)
     configuration.log = { ServerLog.write($0, $1) }
     return configuration
+  }
+
+  private static func readLimits(
+    _ values: inout [String: String],
+    into limits: inout NodeLimits
+  ) throws(NodeError) {
+    func size(_ name: String, upTo limit: UInt64) throws(NodeError) -> Int? {
+      guard values[name] != nil else { return nil }
+      let number = try number(&values, name)
+      guard number <= limit else { throw .usage("--\(name) takes at most \(limit)") }
+      return Int(number)
+    }
+    limits.connections = try size("connections", upTo: 1_000_000) ?? limits.connections
+    limits.watches = try size("watches", upTo: 10_000_000) ?? limits.watches
+    if let count = try size("outbox-kb", upTo: 1 << 20) { limits.outboxBytes = count << 10 }
+    if let count = try size("hello-ms", upTo: 3_600_000) {
+      limits.helloDeadline = .milliseconds(count)
+    }
+    if let count = try size("frame-ms", upTo: 3_600_000) {
+      limits.frameDeadline = .milliseconds(count)
+    }
   }
 
   private static let flags: Set<String> = ["allow-remote", "found", "join"]
   private static let options: Set<String> = [
     "id", "cluster", "peers", "data", "listen", "heartbeat", "election", "snapshot-mb",
+    "connections", "watches", "hello-ms", "frame-ms", "outbox-kb",
   ]
 
   private static func collect(_ words: [String]) throws(NodeError) -> [String: String] {

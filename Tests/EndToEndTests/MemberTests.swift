@@ -131,6 +131,7 @@ import Testing
     let target = leader % 3 + 1
     // Asked at a member that does not lead: it hands the request on.
     let third = try #require((1...3).first { $0 != leader && $0 != target })
+    try await Self.waitFor(third, on: servers)
     let client = try WireClient(to: servers.endpoint(third))
     let body = AdminRequest.transferLeadership(NodeID(UInt64(target))).encoded()
     let reply = try Reply(decodingAll: try client.call(.admin, body).body)

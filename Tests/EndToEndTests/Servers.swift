@@ -82,6 +82,13 @@ final class Servers {
     try FileManager.default.removeItem(atPath: "\(folder)/d\(node)/ballast")
   }
 
+  /// The memory that a process holds.
+  func residentBytes(of node: Int) throws -> Int {
+    let number = try #require(processes[node]).processIdentifier
+    let text = try String(contentsOfFile: "/proc/\(number)/statm", encoding: .utf8)
+    return (text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 4096
+  }
+
   /// How many descriptors a process has open.
   func descriptorCount(of node: Int) throws -> Int {
     let number = try #require(processes[node]).processIdentifier
