@@ -60,4 +60,68 @@ import Testing
     // A machine that tests many things at once may be late; a lone run holds the promise.
     #expect(times.allSatisfy { $0 < (kills > 2 ? 1000 : 3000) }, "\(times)")
   }
+
+  /// Over and over: nothing is left behind.
+  ///
+  /// `ROOST_SOAK_CONNECTIONS=1000000` for as many.
+  @Test(.timeLimit(.minutes(60)))
+  func connectionsThatComeAndGoLeaveNothingBehind() async throws {
+    let asked = ProcessInfo.processInfo.environment["ROOST_SOAK_CONNECTIONS"].flatMap { Int($0) }
+    let servers = try Servers(1)
+    defer { servers.end() }
+    _ = try await servers.leader()
+    let keeper = try WireClient(to: servers.endpoint(1))
+    let session = try keeper.openSession()
+    _ = try keeper.put("k", [1])
+    for round in 0..<100 { try Self.visit(servers, session, round) }
+    try await Self.waitUntilAlone(keeper)
+    let before = (try servers.descriptorCount(of: 1), try servers.residentBytes(of: 1))
+    for round in 0..<(asked ?? 3000) { try Self.visit(servers, session, round) }
+    try await Self.waitUntilAlone(keeper)
+    #expect(try servers.descriptorCount(of: 1) <= before.0)
+    let grown = try servers.residentBytes(of: 1) - before.1
+    #expect(grown < 48 << 20, "grew by \(grown >> 20) MiB")
+  }
+
+  private static func visit(_ servers: Servers, _ session: SessionID, _ round: Int) throws {
+    let client = try WireClient(to: servers.endpoint(1))
+    try client.send(.keepAlive, of: session, 0)
+    if round % 3 == 0 {
+      let request = WatchRequest(watch: 1, range: .everything, start: Revision(1))
+      try client.ask(.watch, request.encoded())
+    }
+    if round % 2 == 0 { _ = try client.next() }
+  }
+
+  private static func waitUntilAlone(_ keeper: WireClient) async throws {
+    var status = try keeper.status()
+    for _ in 0..<1000 where status[.connections] > 1 || status[.watches] > 0 {
+      try await Task.sleep(for: .milliseconds(5))
+      status = try keeper.status()
+    }
+    #expect(status[.connections] == 1 && status[.watches] == 0, "\(status.fields)")
+  }
+
+  /// A watcher that does not read costs its node no memory.
+  @Test(.timeLimit(.minutes(3)))
+  func aWatcherThatNeverReadsCostsNoMemory() async throws {
+    let servers = try Servers(1)
+    defer { servers.end() }
+    _ = try await servers.leader()
+    let (deaf, writer) = (
+      try WireClient(to: servers.endpoint(1)), try WireClient(to: servers.endpoint(1))
+    )
+    for number in UInt64(1)...20 {
+      let request = WatchRequest(watch: number, range: .everything)
+      _ = try deaf.call(.watch, request.encoded())
+    }
+    let value = [UInt8](repeating: 1, count: 100_000)
+    for _ in 0..<20 { _ = try writer.put("k", value) }
+    let before = try servers.residentBytes(of: 1)
+    // Two megabytes of events each: 160 MB in all, of which the store's history needs eight.
+    for _ in 0..<80 { _ = try writer.put("k", value) }
+    let grown = try servers.residentBytes(of: 1) - before
+    #expect(grown < 96 << 20, "grew by \(grown >> 20) MiB")
+    #expect(try writer.status()[.waitingBytes] < 6 << 20)
+  }
 }
