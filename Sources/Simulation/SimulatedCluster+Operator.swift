@@ -30,7 +30,9 @@ extension SimulatedCluster {
       if wanted.allSatisfy({ $0 != .voter }) { wanted = nodes.map { _ in .voter } }
     default:
       for node in nodes {
-        guard let life = node.life, life.look({ $0.consensus.isLeader }) else { continue }
+        guard let life = node.life, now >= node.pausedUntil,
+          life.look({ $0.consensus.isLeader })
+        else { continue }
         let local = max(life.lastNow, node.clock.local(at: now))
         if life.replica.handOver(now: local) { tell("node \(node.id)", "is to hand over") }
         wake(node)
@@ -42,7 +44,9 @@ extension SimulatedCluster {
   func operate() {
     queue.add(.operate, at: now + 500 * StormPlan.millisecond)
     for node in nodes {
-      guard let life = node.life, life.look({ $0.consensus.isLeader }) else { continue }
+      guard let life = node.life, now >= node.pausedUntil,
+        life.look({ $0.consensus.isLeader })
+      else { continue }
       let (membership, isCommitted) = life.look {
         ($0.consensus.membership, $0.consensus.isMembershipCommitted)
       }
@@ -73,6 +77,12 @@ extension SimulatedCluster {
       guard let goal = wanted[node.number] else { continue }
       if let present = membership[node.id], present.incarnation != node.incarnation { continue }
       members.append(member(node.number, goal: goal, node.incarnation))
+    }
+    // While those who should lead are gone, somebody else must be able to.
+    if !members.contains(where: { $0.goal == .voter && $0.priority > 0 }),
+      let place = members.firstIndex(where: { $0.goal == .voter })
+    {
+      members[place].priority = 1
     }
     return members
   }
