@@ -43,6 +43,7 @@ extension SimulatedCluster {
       guard header?.bodyByteCount == input.count else { throw .invalid("packet") }
       let message = try Message(decoding: &input)
       try input.expectEnd()
+      record("receive", node, "\"from\":\(member),\(message.fields)")
       life.replica.receive(message, from: member, now: local)
     } catch {
       drop(from: Int(member.rawValue) - 1, at: node, because: error)

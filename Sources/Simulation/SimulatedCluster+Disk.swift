@@ -23,6 +23,7 @@ extension SimulatedCluster {
     if var ticket = report.durable {
       if plan.flaw == .shell(.reportNewest) { ticket = life.underWay.last ?? ticket }
       tell("node \(node.id)", "has synced write \(ticket)")
+      record("synced", node, "\"ticket\":\(ticket)")
       life.underWay.removeAll { $0 <= ticket }
       life.replica.didPersist(through: WriteTicket(ticket), now: local)
     }

@@ -18,6 +18,11 @@ extension SimulatedCluster {
       "node \(node.id)",
       "to \(envelope.recipient): \(envelope.message.story)\(fate.arrivals.isEmpty ? " (lost)" : "")"
     )
+    record(
+      "send",
+      node,
+      "\"to\":\(envelope.recipient),\"copies\":\(fate.arrivals.count),\(envelope.message.fields)"
+    )
     note(envelope.message, isLost: fate.arrivals.isEmpty)
     if fate.arrivals.count > 1 { meet(.packetRepeated) }
     if fate.isSpoilt { network.flipBit(in: &frame) }

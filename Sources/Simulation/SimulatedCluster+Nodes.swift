@@ -114,6 +114,8 @@ extension SimulatedCluster {
         + recovered.findings.map { "; \($0)" }.joined()
     )
     mark(UInt64(node.number) << 8 | 1)
+    record("start", node, "\"incarnation\":\(recovered.incarnation)")
+    recordState(node, life)
     noteStart(node, life, recovered)
     wake(node)
   }
@@ -145,6 +147,7 @@ extension SimulatedCluster {
     guard perform(node, life, local) else { return }
     keepLinks(node, life)
     flush(life)
+    recordState(node, life)
     mark(UInt64(node.number) << 32 | life.look { $0.applied.rawValue })
     scheduleNext(node, life)
   }
@@ -212,6 +215,7 @@ extension SimulatedCluster {
     for write in writes {
       guard step(node) else { return false }
       tell("node \(node.id)", write.story)
+      record("write", node, write.fields)
       note(write, of: node, life)
       hand(write, to: life, local)
     }
@@ -266,6 +270,7 @@ extension SimulatedCluster {
   private func end(_ node: SimulatedNode, isSilent: Bool, down: UInt64) {
     guard let life = node.life else { return }
     mark(UInt64(node.number) << 8 | 2)
+    record("end", node)
     node.lastIndexAtEnd = life.look { $0.consensus.lastIndex }
     node.wasLeaderIn = life.look { $0.consensus.isLeader ? $0.consensus.term : .zero }
     if nodes.allSatisfy({ $0.life == nil || $0 === node }) { meet(.wholeClusterDown) }

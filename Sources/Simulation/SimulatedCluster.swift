@@ -52,6 +52,8 @@ package final class SimulatedCluster {
   var isHealed = false
   /// Told of everything that happens, if somebody wants to read the story.
   let narrator: ((String) -> Void)?
+  /// Told of each step of the protocol, as a line of JSON.
+  let recorder: ((String) -> Void)?
   /// What each node is to be in the cluster; nil: not in it.
   var wanted: [Goal?] = []
   /// The node that has lost something of its disk that the others still have; one at a time.
@@ -60,9 +62,14 @@ package final class SimulatedCluster {
   /// How long a turn's own work takes at least, so that time goes on.
   static let turnCost: UInt64 = 2_000
 
-  package init(_ plan: StormPlan, narrator: ((String) -> Void)? = nil) {
+  package init(
+    _ plan: StormPlan,
+    narrator: ((String) -> Void)? = nil,
+    recorder: ((String) -> Void)? = nil
+  ) {
     self.plan = plan
     self.narrator = narrator
+    self.recorder = recorder
     var random = SplitMix64(seed: plan.seed ^ 0x5DEE_CE66_D1CE_4E5B)
     network = SimulatedNetwork(
       placeCount: plan.nodeCount + plan.clients.count,

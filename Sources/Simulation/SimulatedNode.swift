@@ -75,6 +75,8 @@ final class NodeLife {
   var nextRetry: UInt64 = 0
   /// Where the log once ended, if damage has taken a part of it.
   let promised: LogPosition
+  /// What was last recorded of it.
+  var recorded = ""
   /// How far the judge has seen it apply.
   var judged: LogIndex
   var role = RoostRaft.Role.follower

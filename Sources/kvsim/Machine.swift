@@ -13,6 +13,25 @@ enum Machine {
   static func complain(_ line: String) {
     var bytes = Array((line + "\n").utf8)
     // SAFETY: the bytes live until the call returns, and their count is theirs.
-    unsafe _ = write(2, &bytes, bytes.count)
+    unsafe _ = Glibc.write(2, &bytes, bytes.count)
+  }
+
+  /// The text of a file of at most a megabyte; nil if it can't be read.
+  static func read(_ file: String) -> String? {
+    guard let stream = unsafe fopen(file, "r") else { return nil }
+    var bytes = [UInt8](repeating: 0, count: 1 << 20)
+    // SAFETY: the buffer is as long as is said, and the stream is closed once.
+    let count = unsafe fread(&bytes, 1, bytes.count, stream)
+    unsafe _ = fclose(stream)
+    return String(validating: bytes.prefix(count), as: UTF8.self)
+  }
+
+  /// Whether the text could be written to the file.
+  static func write(_ text: String, to file: String) -> Bool {
+    guard let stream = unsafe fopen(file, "w") else { return false }
+    let bytes = Array(text.utf8)
+    // SAFETY: the bytes live until the call returns, and the stream is closed once.
+    let count = unsafe fwrite(bytes, 1, bytes.count, stream)
+    return unsafe fclose(stream) == 0 && count == bytes.count
   }
 }

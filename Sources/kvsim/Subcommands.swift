@@ -1,7 +1,10 @@
 /// What `kvsim` can do; one line here for each.
 enum Subcommands {
   static var all: [any Subcommand.Type] {
-    [RunCommand.self, SwarmCommand.self, PlantCommand.self, ExploreCommand.self]
+    [
+      RunCommand.self, SwarmCommand.self, ReplayCommand.self, ShrinkCommand.self,
+      PlantCommand.self, ExploreCommand.self,
+    ]
   }
 
   static var usage: String {
@@ -35,7 +38,9 @@ enum Subcommands {
       return 0
     }
     do throws(UsageError) {
-      return try command.run(Options(rest, flags: command.flags, values: command.values))
+      return try command.run(
+        Options(rest, flags: command.flags, values: command.values, takesFile: command.takesFile)
+      )
     } catch {
       return refuse(error)
     }
@@ -56,8 +61,15 @@ protocol Subcommand {
   static var flags: Set<String> { get }
   static var values: Set<String> { get }
 
+  /// Whether one word that is no option names a file.
+  static var takesFile: Bool { get }
+
   /// Does it, and answers the exit code.
   static func run(_ options: Options) throws(UsageError) -> Int32
+}
+
+extension Subcommand {
+  static var takesFile: Bool { false }
 }
 
 /// The user asked for something that makes no sense.
@@ -71,10 +83,20 @@ struct UsageError: Error {
 struct Options {
   private var flags: Set<String> = []
   private var values: [String: String] = [:]
+  private(set) var file: String?
 
-  init(_ words: [String], flags known: Set<String>, values named: Set<String>) throws(UsageError) {
+  init(
+    _ words: [String],
+    flags known: Set<String>,
+    values named: Set<String>,
+    takesFile: Bool
+  ) throws(UsageError) {
     var rest = words[...]
     while let word = rest.popFirst() {
+      if takesFile, file == nil, !word.hasPrefix("--") {
+        file = word
+        continue
+      }
       guard word.hasPrefix("--") else { throw UsageError("'\(word)' is not an option") }
       let halves = word.dropFirst(2).split(separator: "=", maxSplits: 1).map(String.init)
       let name = halves.first ?? ""

@@ -142,7 +142,13 @@ struct SwarmParent {
   private mutating func tellProgress(since started: Double) {
     guard !isQuiet, Machine.seconds - started > nextWord else { return }
     nextWord += 30
-    Machine.complain("\(seedCount) seeds, \(hours) virtual hours, \(foundCount) found")
+    let seconds = max(Machine.seconds - started, 0.001)
+    let faultCount = faults.values.reduce(0, +)
+    Machine.complain(
+      "\(seedCount) seeds, \(decimal(Double(seedCount) / seconds)) a second, \(hours) virtual hours, "
+        + "\(faultCount) faults of \(faults.count) kinds, "
+        + "met \(marks.count) of \(CoverageMark.allCases.count) rare situations, \(foundCount) found"
+    )
   }
 
   private var hours: String { decimal(Double(virtualTime) / 3.6e12) }
