@@ -46,6 +46,7 @@ struct ClusterJudge {
   private(set) var keys: [[UInt8]: [KeyMoment]] = [:]
   private(set) var oracle: ReplicatedState
   private var locks = LockModel()
+  private(set) var record: ChangeRecord
   private var clock = TimeJudge()
   /// Whether stamps are compared with the world's time; not where clocks jump.
   private let judgesTime: Bool
@@ -58,6 +59,7 @@ struct ClusterJudge {
 
   init(_ oracle: ReplicatedState, judgesTime: Bool) {
     self.oracle = oracle
+    record = ChangeRecord(beside: oracle)
     self.judgesTime = judgesTime
   }
 
@@ -144,8 +146,43 @@ struct ClusterJudge {
       number += 1
       if let problem = follow(bytes, reply, of: entry, at: time) { return problem }
     }
+    return followNews(of: entry) ?? followChanges(of: entry)
+  }
+
+  /// What those who wait were told.
+  private mutating func followNews(of entry: Entry) -> String? {
+    for news in output.events {
+      guard let event = try? Event(decodingAll: [UInt8](output.eventBytes[news.bytes])) else {
+        return "an event can't be read"
+      }
+      guard case .lockResolved(let sequence, let reply) = event else { continue }
+      let name = RequestName(.session(news.session, sequence, firstIncomplete: sequence))
+      if let execution = executions[name] {
+        executions[name] = Execution(appliedAt: execution.appliedAt, reply: reply.encoded())
+      }
+      if let problem = locks.follow(news.session, sequence, reply, at: entry.time) {
+        return problem
+      }
+    }
     return nil
   }
+
+  private mutating func followChanges(of entry: Entry) -> String? {
+    let (first, problem) = record.follow(oracle)
+    if let problem { return problem }
+    for place in first..<max(first, record.changes.count) where record.changes[place].isRemoval {
+      guard let before = record.entry(before: place), before.lease != 0 else { continue }
+      coverage.meet(.leaseEnded)
+      if let problem = locks.judgeEnd(of: before.lease, at: entry.time) {
+        return "\(record.changes[place].story): \(problem)"
+      }
+    }
+    return nil
+  }
+
+  /// Tokens that are held by dead sessions alone, and whose locks others have.
+  var superseded: [UInt64] { locks.superseded }
+  var lockCoverage: CoverageCounts { locks.coverage }
 
   private mutating func follow(
     _ bytes: [UInt8],
@@ -166,6 +203,11 @@ struct ClusterJudge {
     if let problem { return problem }
     if case .session(_, .zero, _) = request.identity { return nil }
     if let earlier = executions[name] {
+      if Self.isWaiting(earlier.reply) {
+        // Where it stands in the queue changes, until news of it are final.
+        if !Self.isWaiting(reply) { executions[name] = Execution(appliedAt: time, reply: reply) }
+        return nil
+      }
       guard earlier.reply != reply else {
         coverage.meet(.retryAnswered)
         return nil
@@ -196,7 +238,9 @@ struct ClusterJudge {
     )
     switch reply {
     case .outcome(.executed(let told)):
-      guard let execution = executions[name], execution.reply == told.encoded() else {
+      guard let execution = executions[name],
+        execution.reply == told.encoded() || Self.isWaiting(execution.reply)
+      else {
         return "the outcome of \(outcome) is told as \(told.story), which it was not"
       }
     case .outcome(.barred):
@@ -218,6 +262,10 @@ struct ClusterJudge {
       return true
     default: return false
     }
+  }
+
+  private static func isWaiting(_ reply: [UInt8]) -> Bool {
+    if case .lock(.waiting) = try? Reply(decodingAll: reply) { true } else { false }
   }
 
   /// A repeated request may be told that it is too late to repeat the reply.

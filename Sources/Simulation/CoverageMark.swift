@@ -65,6 +65,12 @@ package enum CoverageMark: String, CaseIterable, Sendable {
   case largeEntry = "entry longer than a log write"
   case busy = "node too busy to take a request"
   case lockWaited = "lock granted to a waiter"
+  case lockShared = "lock shared"
+  case locksTogether = "several locks granted at once"
+  case watchResumed = "watch goes on at another node"
+  case watchCompacted = "watch ends because history is gone"
+  case watchReplayed = "watch begins in the past"
+  case clientToldOfLoss = "client told that a lock may be lost"
   case lockLostWithSession = "lock freed by the end of a session"
   case staleTokenRefused = "write under an old token refused"
   case leaseEnded = "lease ended and its keys went"
@@ -78,6 +84,8 @@ struct CoverageCounts {
   private var counts: [CoverageMark: Int] = [:]
 
   mutating func meet(_ mark: CoverageMark) { counts[mark, default: 0] += 1 }
+
+  mutating func add(_ other: CoverageCounts) { counts.merge(other.counts, uniquingKeysWith: +) }
 
   /// By name.
   var named: [String: Int] {

@@ -1,24 +1,34 @@
 import RoostWire
 
-/// Sessions, locks and guards as the promises have them, beside the shipped state machine: too simple to be fast or wrong.
+/// Sessions, leases, locks and guards as the promises have them, beside the shipped state machine: too simple to be fast or wrong.
 ///
-/// It follows the log's requests and the replies that they got, and says which reply breaks a promise. It knows locks that are
-/// taken alone and without waiting.
+/// It follows the log's requests, the replies that they got and the news that went out, and says which of them breaks a promise.
 struct LockModel {
-  private struct LiveSession {
+  private struct Life {
     let ttl: UInt64
     var deadline: UInt64
   }
 
-  private struct Holder {
-    let token: UInt64
+  private struct Grant {
     let session: UInt64
+    var wants: [Acquire.Want]
     let delay: UInt64
   }
 
-  private var sessions: [UInt64: LiveSession] = [:]
-  private var holders: [[UInt8]: Holder] = [:]
+  private struct Wait: Hashable {
+    let session: UInt64
+    let sequence: UInt64
+  }
+
+  private var sessions: [UInt64: Life] = [:]
+  private var leases: [UInt64: Life] = [:]
+  /// By token.
+  private var grants: [UInt64: Grant] = [:]
+  private var waits: [Wait: Acquire] = [:]
   private var lastToken: UInt64 = 0
+  /// Tokens of dead sessions whose locks somebody else has by now.
+  private(set) var superseded: [UInt64] = []
+  private(set) var coverage = CoverageCounts()
 
   init() {}
 
@@ -34,23 +44,28 @@ struct LockModel {
     isFirst: Bool
   ) -> String? {
     let now = time.rawValue
-    var caller: UInt64 = 0
-    if case .session(let session, _, _) = request.identity {
-      caller = session.rawValue
-      if let problem = judgeLife(of: caller, reply, at: now) { return problem }
+    var caller = Wait(session: 0, sequence: 0)
+    if case .session(let session, let sequence, _) = request.identity {
+      caller = Wait(session: session.rawValue, sequence: sequence.rawValue)
+      if let problem = judgeLife(of: caller.session, reply, at: now) { return problem }
     }
-    guard isFirst else { return nil }
+    followLease(request.command, reply, at: now)
+    guard isFirst || caller.sequence == 0 else { return nil }
     switch (request.command, reply) {
     case (.openSession, .sessionOpened(let opened)):
       let ttl = opened.ttl * 1_000_000
-      sessions[opened.session.rawValue] = LiveSession(ttl: ttl, deadline: now + ttl)
+      sessions[opened.session.rawValue] = Life(ttl: ttl, deadline: now + ttl)
     case (.keepAlive, .done):
-      guard var session = sessions[caller] else { return nil }
+      guard var session = sessions[caller.session] else { return nil }
       session.deadline = max(session.deadline, now + session.ttl)
-      sessions[caller] = session
-    case (.closeSession, .done): sessions[caller] = nil
+      sessions[caller.session] = session
+    case (.closeSession, .done):
+      sessions[caller.session] = nil
+      grants = grants.filter { $0.value.session != caller.session }
     case (.acquire(let acquire), _): return judge(acquire, reply, of: caller, at: now)
-    case (.release(let release), _): return judge(release, reply, of: caller, at: now)
+    case (.release(let release), _): return judge(release, reply, of: caller.session, at: now)
+    case (.forceRelease(let name), .done): drop(name) { _ in true }
+    case (.forceRelease(let name), .released): drop(name) { _ in true }
     case (.operation(.put(let put)), _):
       guard let lockGuard = put.options.lockGuard else { return nil }
       return judge(lockGuard, reply, at: now)
@@ -58,6 +73,23 @@ struct LockModel {
     }
     return nil
   }
+
+  /// Takes in what a waiting acquire was told.
+  mutating func follow(
+    _ session: SessionID,
+    _ sequence: SequenceNumber,
+    _ reply: Reply,
+    at time: ClusterTime
+  ) -> String? {
+    let wait = Wait(session: session.rawValue, sequence: sequence.rawValue)
+    let acquire = waits.removeValue(forKey: wait)
+    guard case .lock(.granted(let token)) = reply else { return nil }
+    guard let acquire else { return "token \(token) is granted to nobody who waits" }
+    coverage.meet(.lockWaited)
+    return grant(token, acquire, to: wait.session, at: time.rawValue)
+  }
+
+  // MARK: Lives
 
   private func judgeLife(of session: UInt64, _ reply: Reply, at now: UInt64) -> String? {
     guard let known = sessions[session] else { return nil }
@@ -73,28 +105,101 @@ struct LockModel {
     return nil
   }
 
+  private mutating func followLease(_ command: Command, _ reply: Reply, at now: UInt64) {
+    switch (command, reply) {
+    case (.grantLease, .leaseGranted(let id, let ttl)):
+      guard leases[id] == nil else { return }
+      leases[id] = Life(ttl: ttl * 1_000_000, deadline: now + ttl * 1_000_000)
+    case (.renewLeases(let ids), .renewed(let lives)):
+      for (id, lives) in zip(ids, lives) where lives {
+        guard let lease = leases[id] else { continue }
+        leases[id]?.deadline = max(lease.deadline, now + lease.ttl)
+      }
+    case (.revokeLease(let id), .done), (.revokeLease(let id), .deleted): leases[id] = nil
+    default: break
+    }
+  }
+
+  /// Whether a key of that lease or session may have gone because of it by then; answers what is wrong if not.
+  func judgeEnd(of lease: UInt64, at time: ClusterTime) -> String? {
+    guard let deadline = (leases[lease] ?? sessions[lease])?.deadline,
+      deadline > time.rawValue
+    else { return nil }
+    return "lease \(lease) ended \((deadline - time.rawValue) / 1000) us early"
+  }
+
+  // MARK: Locks
+
   private mutating func judge(
     _ acquire: Acquire,
     _ reply: Reply,
-    of caller: UInt64,
+    of caller: Wait,
     at now: UInt64
   ) -> String? {
-    let name = acquire.wants[0].name
-    let holder = holders[name]
     switch reply {
     case .lock(.granted(let token)):
-      guard token > lastToken else { return "token \(token) is not above \(lastToken)" }
-      lastToken = token
-      holders[name] = Holder(token: token, session: caller, delay: acquire.delay * 1_000_000)
-      guard let holder, let session = sessions[holder.session] else { return nil }
-      guard session.deadline > now else {
-        return now < session.deadline + holder.delay
-          ? "\(text(name)) is granted before it has rested" : nil
+      if let held = grants[token], acquire.isReentrant, held.session == caller.session {
+        return nil
       }
-      return "\(text(name)) is granted under token \(token) while token \(holder.token) holds it"
-    case .failure(let failure) where failure.code == .lockBusy && holder == nil:
-      return "\(text(name)) is refused although it is free"
+      if let problem = grant(token, acquire, to: caller.session, at: now) { return problem }
+      return passed(by: acquire, at: now).map {
+        "\(text(acquire.wants[0].name)) is granted to a newcomer although session \($0) waits"
+      }
+    case .lock(.waiting):
+      waits[caller] = acquire
+      return nil
     default: return nil
+    }
+  }
+
+  /// A live session that waits, longer than this one, for the same lock and alone.
+  private func passed(by acquire: Acquire, at now: UInt64) -> UInt64? {
+    guard acquire.wants.count == 1, acquire.wants[0].mode == .exclusive else { return nil }
+    return waits.filter { wait, other in
+      other.wait == .max && other.wants.count == 1 && other.wants[0] == acquire.wants[0]
+        && isAlive(wait.session, at: now)
+    }.keys.map(\.session).min()
+  }
+
+  private mutating func grant(
+    _ token: UInt64,
+    _ acquire: Acquire,
+    to session: UInt64,
+    at now: UInt64
+  ) -> String? {
+    guard token > lastToken else { return "token \(token) is not above \(lastToken)" }
+    lastToken = token
+    for want in acquire.wants {
+      var taken: UInt64 = 0
+      for (other, held) in grants.sorted(by: { $0.key < $1.key }) {
+        guard let its = held.wants.first(where: { $0.name == want.name }) else { continue }
+        if !isAlive(held.session, at: now) {
+          let deadline = sessions[held.session]?.deadline ?? 0
+          guard now >= deadline + held.delay else {
+            return "\(text(want.name)) is granted before it has rested"
+          }
+          grants[other]?.wants.removeAll { $0.name == want.name }
+          superseded.append(other)
+          coverage.meet(.lockLostWithSession)
+          continue
+        }
+        if case .permits(let count, _) = its.mode { taken += UInt64(count) }
+        if !want.mode.goesWith(its.mode, taken) {
+          return "\(text(want.name)) is granted under token \(token) while token \(other) holds it"
+        }
+        if its.mode == .shared { coverage.meet(.lockShared) }
+      }
+    }
+    if acquire.wants.count > 1 { coverage.meet(.locksTogether) }
+    let delay = acquire.delay * 1_000_000
+    grants[token] = Grant(session: session, wants: acquire.wants, delay: delay)
+    return nil
+  }
+
+  private mutating func drop(_ name: [UInt8], where isMeant: (UInt64) -> Bool) {
+    for token in grants.keys where isMeant(token) {
+      grants[token]?.wants.removeAll { $0.name == name || name.isEmpty }
+      if grants[token]?.wants.isEmpty == true { grants[token] = nil }
     }
   }
 
@@ -104,14 +209,16 @@ struct LockModel {
     of caller: UInt64,
     at now: UInt64
   ) -> String? {
-    let holder = holders[release.name]
-    let isHeld = holder?.token == release.token && holder?.session == caller
+    let grant = grants[release.token]
+    let names = grant?.wants.map(\.name) ?? []
+    let isHeld =
+      grant?.session == caller && (release.name.isEmpty || names.contains(release.name))
     switch reply {
-    case .released:
+    case .released(let depth):
       guard isHeld else {
         return "token \(release.token) of somebody else gave back \(text(release.name))"
       }
-      holders[release.name] = nil
+      if depth == 0 { drop(release.name) { $0 == release.token } }
       return nil
     case .failure(let failure) where failure.code == .lockNotHeld && isHeld:
       return "token \(release.token) is said not to hold \(text(release.name)), and it does"
@@ -120,8 +227,9 @@ struct LockModel {
   }
 
   private func judge(_ lockGuard: LockGuard, _ reply: Reply, at now: UInt64) -> String? {
-    let holder = holders[lockGuard.lock]
-    let isValid = holder?.token == lockGuard.token && isAlive(holder?.session ?? 0, at: now)
+    let grant = grants[lockGuard.token]
+    let isNamed = grant?.wants.contains { $0.name == lockGuard.lock } ?? false
+    let isValid = isNamed && isAlive(grant?.session ?? 0, at: now)
     switch reply {
     case .written where !isValid:
       return
@@ -134,39 +242,13 @@ struct LockModel {
   }
 }
 
-/// Whether cluster time runs ahead of the world's, which would end leases early.
-///
-/// The stamp of an entry was made after the entry was first written (or before, by less than a turn) and before it was
-/// first applied. So between two stamps cluster time may pass by what passed between the earlier entry's first write and the
-/// later one's first application, and by the margin of the clocks' rates.
-struct TimeJudge {
-  private static let margin = 1.011
-  private static let slack = 3_000_000.0
-
-  private var firstWrites: [LogIndex: (term: UInt64, time: UInt64)] = [:]
-  private var bound: Double?
-
-  mutating func willWrite(_ index: LogIndex, term: UInt64, at time: UInt64) {
-    guard firstWrites[index]?.term != term else { return }
-    firstWrites[index] = (term, time)
-  }
-
-  /// Takes in that an entry is applied for the first time; answers what is wrong with its stamp.
-  mutating func didApply(
-    _ index: LogIndex,
-    term: UInt64,
-    stamp: ClusterTime,
-    at time: UInt64
-  ) -> String? {
-    let stamp = Double(stamp.rawValue)
-    let ahead = stamp - Self.margin * Double(time)
-    if let bound, ahead > bound + Self.slack {
-      return
-        "entry \(index) has a cluster time \(Int((ahead - bound) / 1000)) us ahead of the world's"
+extension Acquire.Mode {
+  /// Whether one more in this mode can hold a lock of which others have so many permits.
+  fileprivate func goesWith(_ other: Acquire.Mode, _ taken: UInt64) -> Bool {
+    switch (self, other) {
+    case (.shared, .shared): true
+    case (.permits(let count, let total), .permits): taken + UInt64(count) <= UInt64(total)
+    default: false
     }
-    guard let first = firstWrites[index], first.term == term else { return nil }
-    let least = stamp - Self.margin * Double(first.time)
-    bound = min(bound ?? least, least)
-    return nil
   }
 }

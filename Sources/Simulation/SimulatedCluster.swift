@@ -137,8 +137,15 @@ package final class SimulatedCluster {
     judgeLiveness(isQuiet: isQuiet, probes: probeStart...)
     judgeHistory()
     report.virtualTime = now
-    report.marks = coverage.named.merging(judge.coverage.named, uniquingKeysWith: +)
+    report.marks = allCoverage.named
     return report
+  }
+
+  private var allCoverage: CoverageCounts {
+    var all = coverage
+    all.add(judge.coverage)
+    all.add(judge.lockCoverage)
+    return all
   }
 
   /// How long after the storm everything must work again.
