@@ -135,6 +135,7 @@ struct ClusterJudge {
     let payload = entry.kind == .requests ? entry.payload : []
     oracle.apply(payload, at: entry.index, time: entry.time, into: &output)
     hashes.append(oracle.stateHash)
+    locks.beginEntry()
     var offset = 0
     var number = 0
     while payload.count - offset >= 4 {

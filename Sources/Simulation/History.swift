@@ -22,6 +22,16 @@ struct RecordedCall {
     if case .command = kind { true } else { false }
   }
 
+  /// Whether it does no harm when it is repeated, and so has no place in a session.
+  var isRepeatable: Bool {
+    if case .command(.renewLeases) = kind { true } else { false }
+  }
+
+  /// Whether it may wait for somebody else, for longer than anybody can say.
+  var mayWait: Bool {
+    if case .command(.acquire(let acquire)) = kind { acquire.wait > 0 } else { false }
+  }
+
   /// The reply, if there was one.
   var reply: Reply? {
     guard case .answered(let bytes) = result else { return nil }

@@ -26,6 +26,8 @@ struct LockModel {
   private var grants: [UInt64: Grant] = [:]
   private var waits: [Wait: Acquire] = [:]
   private var lastToken: UInt64 = 0
+  /// The greatest token of earlier entries.
+  private var oldestNewToken: UInt64 = 0
   /// Tokens of dead sessions whose locks somebody else has by now.
   private(set) var superseded: [UInt64] = []
   private(set) var coverage = CoverageCounts()
@@ -49,8 +51,8 @@ struct LockModel {
       caller = Wait(session: session.rawValue, sequence: sequence.rawValue)
       if let problem = judgeLife(of: caller.session, reply, at: now) { return problem }
     }
+    guard isFirst else { return nil }
     followLease(request.command, reply, at: now)
-    guard isFirst || caller.sequence == 0 else { return nil }
     switch (request.command, reply) {
     case (.openSession, .sessionOpened(let opened)):
       let ttl = opened.ttl * 1_000_000
@@ -88,6 +90,8 @@ struct LockModel {
     coverage.meet(.lockWaited)
     return grant(token, acquire, to: wait.session, at: time.rawValue)
   }
+
+  mutating func beginEntry() { oldestNewToken = lastToken }
 
   // MARK: Lives
 
@@ -167,8 +171,10 @@ struct LockModel {
     to session: UInt64,
     at now: UInt64
   ) -> String? {
-    guard token > lastToken else { return "token \(token) is not above \(lastToken)" }
-    lastToken = token
+    guard token > oldestNewToken, grants[token] == nil else {
+      return "token \(token) is not above \(oldestNewToken), or is given twice"
+    }
+    lastToken = max(lastToken, token)
     for want in acquire.wants {
       var taken: UInt64 = 0
       for (other, held) in grants.sorted(by: { $0.key < $1.key }) {

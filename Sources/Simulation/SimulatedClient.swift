@@ -7,7 +7,9 @@ final class SimulatedClient {
   let plan: ClientPlan
   /// How many processes were this client before.
   private(set) var generation = 0
-  private(set) var machine: ClientMachine
+  var machine: ClientMachine
+  /// The watches that it has, with their places in the record of watches.
+  var watches: [WatchID: Int] = [:]
   var clock: VirtualClock
   var random: SplitMix64
   var effects = ClientEffects()
@@ -19,6 +21,8 @@ final class SimulatedClient {
   var next: [Int: CallKind] = [:]
   /// Tokens of locks that it was granted.
   var knownTokens: [UInt64] = []
+  var knownLeases: [UInt64] = []
+  var lastRevision: Revision?
   /// Requests whose outcome it does not know.
   var doubts: [Outcome] = []
 
@@ -52,6 +56,7 @@ final class SimulatedClient {
   func replace(endpoints: [String]) {
     generation += 1
     calls = [:]
+    watches = [:]
     connections = [:]
     effects = ClientEffects()
     nextTick = .max

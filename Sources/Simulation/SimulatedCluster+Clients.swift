@@ -39,7 +39,7 @@ extension SimulatedCluster {
   }
 
   /// Does what the client's machine asks, as `ClientEngine` does.
-  private func perform(_ client: SimulatedClient) {
+  func perform(_ client: SimulatedClient) {
     while client.effects != ClientEffects() {
       let asked = client.effects
       client.effects = ClientEffects()
@@ -47,6 +47,7 @@ extension SimulatedCluster {
       for connect in asked.connects { dial(client, connect.link.rawValue, connect.endpoint) }
       for send in asked.sends { self.send(send.bytes, on: send.link.rawValue, of: client) }
       for answer in asked.results { finish(answer.call, answer.result, of: client) }
+      for notice in asked.notices { take(notice, client) }
     }
     let next = client.clock.world(at: client.machine.nextDeadline)
     guard next < client.nextTick else { return }
@@ -65,6 +66,7 @@ extension SimulatedCluster {
     case .failed(let failure): report.unknownCount += failure.mayHaveExecuted ? 1 : 0
     }
     note(history[call.place])
+    knownRevision = max(knownRevision, history[call.place].revision ?? .zero)
     client.learn(history[call.place], lane: call.lane)
     mark(UInt64(call.place) << 8 | 3)
     tell(
@@ -80,6 +82,7 @@ extension SimulatedCluster {
     for link in client.connections.keys.sorted() { close(link, of: client) }
     client.replace(endpoints: endpoints(of: client.number))
     startLanes(of: client)
+    startWatches(of: client)
   }
 
   // MARK: Connections

@@ -19,10 +19,10 @@ extension SimulatedCluster {
           try handle(bytes, on: connection, node, life, local)
         } catch {
           tell("node \(node.id)", "drops client \(connection.client + 1): \(error)")
-          life.connections[connection.token] = nil
+          forget(connection, life)
           breakOff(connection, tellsClient: true)
         }
-      case .closed(let connection): life.connections[connection.token] = nil
+      case .closed(let connection): forget(connection, life)
       case .lostLink(let member): life.replica.lostLink(to: member, into: &life.effects)
       }
     }
@@ -118,7 +118,16 @@ extension SimulatedCluster {
       input = input.extracting(droppingFirst: header.bodyByteCount)
       let asker = ClientTicket(connection: connection.token, correlation: header.correlation)
       switch header.kind {
-      case .request: life.replica.request(body, from: asker, now: local, into: &life.effects)
+      case .request:
+        noteSession(of: body, on: connection, life)
+        life.replica.request(body, from: asker, now: local, into: &life.effects)
+      case .watch:
+        connection.watches = true
+        if (try? WatchRequest(decodingAll: body.copied()))?.isResumed == true {
+          meet(.watchResumed)
+        }
+        life.replica.watch(body, from: asker, into: &life.effects)
+      case .cancelWatch: life.replica.cancelWatch(body, from: asker, into: &life.effects)
       case .query: life.replica.query(body, from: asker, into: &life.effects)
       case .status: answerStatus(header.correlation, connection, life, local)
       default: throw .invalid("frame kind on this connection")
@@ -157,13 +166,15 @@ extension SimulatedCluster {
     markDirty(connection, of: life)
   }
 
-  private func markDirty(_ connection: ClientConnection, of life: NodeLife) {
+  func markDirty(_ connection: ClientConnection, of life: NodeLife) {
     if !life.dirty.contains(where: { $0 === connection }) { life.dirty.append(connection) }
   }
 
   /// Puts a reply where it waits for the end of the turn.
   func put(_ reply: ReplyPlace, of life: NodeLife, as ticket: ClientTicket) {
     guard let connection = life.connections[ticket.connection] else { return }
+    let code = life.effects.replyBytes[reply.range].prefix(2)
+    if code.elementsEqual([UInt8(ErrorCode.busy.rawValue), 0]) { meet(.busy) }
     connection.outbox.appendFrame(.reply, correlation: ticket.correlation) { output in
       output += life.effects.replyBytes[reply.range]
     }

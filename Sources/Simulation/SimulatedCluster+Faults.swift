@@ -82,7 +82,7 @@ extension SimulatedCluster {
     for token in life.connections.keys.sorted() {
       guard let connection = life.connections[token] else { continue }
       breakOff(connection, tellsClient: true)
-      life.connections[token] = nil
+      forget(connection, life)
     }
     for link in life.links where link.pipe != nil { linkIsBroken(link) }
     breakLinks(to: node)

@@ -34,7 +34,9 @@ extension SimulatedCluster {
 
   /// Whether no call is under way and every node has applied all that any has.
   var isQuiet: Bool {
-    guard clients.allSatisfy({ $0.calls.isEmpty }) else { return false }
+    guard clients.allSatisfy({ $0.calls.isEmpty }), !watches.contains(where: isBehind) else {
+      return false
+    }
     let committed = LogIndex(UInt64(judge.entries.count))
     return nodes.allSatisfy { node in
       guard let life = node.life else { return false }
@@ -50,15 +52,15 @@ extension SimulatedCluster {
       let places = nodes.map { node in
         node.life.map { "\($0.replica.applied) of \($0.replica.consensus.lastIndex)" } ?? "down"
       }
+      let behind = watches.indices.filter { isBehind(watches[$0]) }
       return breach(
         "not quiet",
-        "calls of clients \(busy) are under way; nodes have applied \(places) of \(judge.entries.count)"
+        "calls of clients \(busy) and watches \(behind) are under way; nodes have applied \(places) of \(judge.entries.count)"
       )
     }
     for call in history[probes.lowerBound...] {
-      guard case .failed(let failure) = call.result, failure.reason != .sessionEnded else {
-        continue
-      }
+      guard case .failed(let failure) = call.result, failure.reason != .sessionEnded, !call.mayWait
+      else { continue }
       return breach("not live", "a call failed although all was well: \(call)")
     }
   }
@@ -76,7 +78,7 @@ extension SimulatedCluster {
 
   /// Every reply to a request is the one that the log gave it, and what did not happen did not happen.
   private func judgeReplies() {
-    for call in history where call.isCommand {
+    for call in history where call.isCommand && !call.isRepeatable {
       let execution = call.identity.flatMap { judge.execution(of: $0) }
       switch call.result {
       case .answered(let bytes):
@@ -88,7 +90,7 @@ extension SimulatedCluster {
         }
         guard execution.reply != bytes, !isTooLate(bytes) else { continue }
         breach("other reply", "\(call), but the log says \(ClusterJudge.story(execution.reply))")
-      case .failed(let failure) where !failure.mayHaveExecuted:
+      case .failed(let failure) where !failure.mayHaveExecuted && !call.mayWait:
         guard let execution, !isFailure(execution.reply) else { continue }
         breach("said not to have happened", "\(call), but it was executed")
       default: continue
@@ -132,12 +134,21 @@ extension SimulatedCluster {
   /// A read that may be old still shows a state that was.
   private func judgeOldReads() {
     for call in history {
-      guard case .query(_, .get(let get)) = call.kind,
-        case .value(let revision, let entry) = call.reply
-      else { continue }
-      let expected = judge.state(of: get.key, at: revision)
-      guard entry.register != expected else { continue }
-      breach("never was", "\(call), but at that revision it was \(expected)")
+      switch (call.kind, call.reply) {
+      case (.query(_, .get(let get)), .value(let now, let entry)):
+        let revision = get.revision == .zero ? now : get.revision
+        let expected = judge.record.entry(of: get.key, at: revision)
+        guard entry != expected else { continue }
+        breach("never was", "\(call), but at that revision it was \(expected.register)")
+      case (.query(_, .range(let range)), .page(let page)):
+        let revision = range.revision == .zero ? page.revision : range.revision
+        let expected = judge.record.entries(in: range.range, at: revision)
+        let isWhole = page.next == nil
+        guard page.entries != Array(isWhole ? expected : Array(expected.prefix(page.entries.count)))
+        else { continue }
+        breach("never was", "\(call), but at that revision there were \(expected.count) keys")
+      default: continue
+      }
     }
   }
 
@@ -163,7 +174,9 @@ extension SimulatedCluster {
   /// Whoever reads all accounts at once finds that nothing was made or lost by moving it.
   private func judgeSums() {
     for call in history {
-      guard case .query(_, .range) = call.kind, case .page(let page) = call.reply else { continue }
+      guard case .query(_, .range(let range)) = call.kind,
+        range.range == KeyRange(prefix: Array("a".utf8)), case .page(let page) = call.reply
+      else { continue }
       let sum = page.entries.reduce(0) { $0 + (WorkloadPlan.number(in: $1.value) ?? 0) }
       guard sum != 0, page.next == nil else { continue }
       breach("not atomic", "\(call): the accounts' sum is \(sum)")
@@ -200,8 +213,8 @@ extension RecordedCall {
   var key: [UInt8]? {
     switch kind {
     case .query(.serializable, _): nil
-    case .query(_, .get(let get)): get.key
-    case .command(.operation(.put(let put))): put.key
+    case .query(_, .get(let get)): get.revision == .zero ? get.key : nil
+    case .command(.operation(.put(let put))): put.isRegister ? put.key : nil
     case .command(.operation(.delete(let delete))): delete.key
     case .command(.operation(.update(let update))): update.key
     default: nil
@@ -228,8 +241,14 @@ extension RecordedCall {
     }
   }
 
-  /// The store's revision that the answer names.
+  /// The store's revision that the answer names, unless an old one was asked for.
   var revision: Revision? {
+    if case .query(_, .get(let get)) = kind, get.revision != .zero { return nil }
+    if case .query(_, .range(let range)) = kind, range.revision != .zero { return nil }
+    return namedRevision
+  }
+
+  private var namedRevision: Revision? {
     switch reply {
     case .written(let written): written.revision
     case .deleted(let deleted): deleted.revision
@@ -252,6 +271,13 @@ extension RecordedCall {
 
   var mustBeNew: Bool {
     if case .query(.serializable, _) = kind { false } else { true }
+  }
+}
+
+extension Put {
+  /// Whether the key is one that only calls on it change.
+  fileprivate var isRegister: Bool {
+    options.lifetime == .unbounded && key.first != UInt8(ascii: "d")
   }
 }
 

@@ -140,6 +140,11 @@ extension SimulatedCluster {
     report.turnCount += 1
     node.disk.advance(to: Instant(nanoseconds: now))
     let local = max(life.lastNow, node.clock.local(at: now))
+    if local.nanoseconds(since: life.lastNow)
+      > plan.settings.electionTimeout.upperBound.wholeNanoseconds
+    {
+      meet(.tickAfterLongSleep)
+    }
     life.lastNow = local
     if plan.flaw != .shell(.noTickBeforeInput) { life.replica.tick(now: local) }
     takeArrivals(node, life, local)
@@ -147,6 +152,7 @@ extension SimulatedCluster {
     guard perform(node, life, local) else { return }
     keepLinks(node, life)
     flush(life)
+    noteSentEvents(life)
     recordState(node, life)
     mark(UInt64(node.number) << 32 | life.look { $0.applied.rawValue })
     scheduleNext(node, life)
@@ -204,7 +210,7 @@ extension SimulatedCluster {
       note(change, of: node, life)
     }
     life.effects.changes.removeAll(keepingCapacity: true)
-    life.effects.news.removeAll()
+    routeNews(life)
     life.effects.membershipChanged = false
     return true
   }

@@ -44,6 +44,9 @@ package final class SimulatedCluster {
   var clients: [SimulatedClient] = []
   var judge: ClusterJudge
   var history: [RecordedCall] = []
+  var watches: [RecordedWatch] = []
+  /// The newest revision that any client was answered with.
+  var knownRevision = Revision.zero
   package internal(set) var report = StormReport()
   var workloadRandom: SplitMix64
   var coverage = CoverageCounts()
@@ -112,6 +115,7 @@ package final class SimulatedCluster {
     )
     clients.append(client)
     startLanes(of: client)
+    startWatches(of: client)
   }
 
   /// The nodes that a client knows; an endpoint's name is the node's number.

@@ -192,6 +192,10 @@ final class ClientConnection {
   var partial: [UInt8] = []
   /// Replies that wait for the end of the turn.
   var outbox: [UInt8] = []
+  /// Whether there were ever watches on it.
+  var watches = false
+  /// Bytes of watch events that have not left the node.
+  var unsentEvents = 0
 
   init(client: Int, generation: Int, link: UInt64, node: Int) {
     self.client = client

@@ -66,6 +66,8 @@ final class NodeLife {
   var links: [PeerLink] = []
   var connections: [UInt64: ClientConnection] = [:]
   var nextToken: UInt64 = 16
+  /// For each session the connection that its news go to.
+  var sessionRoutes: [SessionID: UInt64] = [:]
   var inbox: [Arrival] = []
   /// Connections with replies that wait for the end of the turn.
   var dirty: [ClientConnection] = []

@@ -78,8 +78,8 @@ extension StormPlan {
     case .fullDisk:
       .fullDisk(
         node: node,
-        room: Int(random.below(UInt64(3 * journal.segmentByteCount))),
-        length: length
+        room: Int(random.below(UInt64(journal.segmentByteCount / 2))),
+        length: 3 * length
       )
     case .lyingSync: .lyingSync(node: node)
     case .bitRot: .bitRot(node: node, draw: random.next(), down: down)

@@ -62,6 +62,10 @@ package struct StormPlan: Sendable {
     drawClients(&workload)
     var faults = random.split()
     drawFaults(&faults)
+    // A lease for reads stands on the rate of clocks.
+    if self.faults.contains(where: { $0.action.kind == "clock jump" }) {
+      settings.leaseReads = false
+    }
   }
 
   private mutating func drawCluster(_ random: inout SplitMix64) {
@@ -163,6 +167,7 @@ package struct StormPlan: Sendable {
       client.timeout = random.draw(from: 500...8000) * Self.millisecond
       client.sessionTTL = random.draw(from: 500...15_000) * Self.millisecond
       client.knowsOneEndpoint = random.chance(1, in: 6)
+      client.watches = random.chance(1, in: 2) ? Int(random.below(3)) : 0
       return client
     }
     slowClientsDown()
@@ -191,6 +196,8 @@ package struct ClientPlan: Equatable, Sendable {
   package var sessionTTL: UInt64 = 10_000_000_000
   /// Whether all its requests go through one node, which hands them on.
   package var knowsOneEndpoint = false
+  /// How many watches it has.
+  package var watches = 0
 
   package init(hasSession: Bool) { self.hasSession = hasSession }
 }

@@ -16,6 +16,12 @@ package struct WorkloadPlan: Equatable, Sendable {
   package var sums: UInt64 = 1
   package var locks: UInt64 = 1
   package var outcomes: UInt64 = 1
+  /// Keys that live as long as a lease, a session or some time, and what becomes of leases.
+  package var leases: UInt64 = 1
+  /// Pages of ranges, at all levels and at old revisions.
+  package var pages: UInt64 = 1
+  /// Other changes: deletions of ranges, least, greatest and longer values, history that is given up.
+  package var rarities: UInt64 = 1
   /// The most bytes with which a value is filled up.
   package var fillLimit: UInt64 = 40
 
@@ -36,12 +42,15 @@ package struct WorkloadPlan: Equatable, Sendable {
     sums = random.draw(from: 0...2)
     locks = random.draw(from: 0...3)
     outcomes = random.draw(from: 0...1)
+    leases = random.draw(from: 0...2)
+    pages = random.draw(from: 0...2)
+    rarities = random.draw(from: 0...1)
   }
 
   private var weights: [UInt64] {
     [
       reads, serializableReads, puts, deletes, conditionalPuts, adds, transfers, sums, locks,
-      outcomes,
+      outcomes, leases, pages, rarities,
     ]
   }
 
@@ -74,7 +83,10 @@ package struct WorkloadPlan: Equatable, Sendable {
     case 9 where client.plan.hasSession:
       if let outcome = client.outcomeToAsk(&random) { return .command(.outcome(outcome)) }
       return .query(.linearizable, .get(Get(key: key)))
-    default: return .query(.linearizable, .get(Get(key: key)))
+    case 10: return leaseCall(&random, client, value)
+    case 11: return pageQuery(&random, client)
+    case 12: return rarity(&random, client, value)
+    default: return .query(random.chance(1, in: 4) ? .lease : .linearizable, .get(Get(key: key)))
     }
   }
 
@@ -129,9 +141,75 @@ package struct WorkloadPlan: Equatable, Sendable {
       let token = client.knownTokens.last.map { $0 &- random.below(3) } ?? 1
       return .command(.release(Release(token: token, name: Self.lockName(lock))))
     }
-    let want = Acquire.Want(Self.lockName(lock))
+    if random.chance(1, in: 30) { return .command(.forceRelease(Self.lockName(lock))) }
+    let mode: Acquire.Mode = random.chance(1, in: 3) ? .shared : .exclusive
+    var wants = [Acquire.Want(Self.lockName(lock), mode)]
+    if random.chance(1, in: 5) {
+      wants = [Acquire.Want(Array("pool".utf8), .permits(UInt32(random.draw(from: 1...2)), of: 3))]
+    } else if random.chance(1, in: 6) {
+      wants = (0..<Self.lockCount).map { Acquire.Want(Self.lockName($0), mode) }
+    }
     let delay: UInt64 = random.chance(1, in: 4) ? random.below(400) : 0
-    return .command(.acquire(Acquire([want], wait: 0, delay: delay)))
+    let wait: UInt64 = [0, 0, 300, 2000, .max][Int(random.below(5))]
+    let isReentrant = wants.count == 1 && random.chance(1, in: 8)
+    return .command(.acquire(Acquire(wants, wait: wait, delay: delay, isReentrant: isReentrant)))
+  }
+
+  private func leaseCall(
+    _ random: inout SplitMix64,
+    _ client: SimulatedClient,
+    _ value: [UInt8]
+  ) -> CallKind {
+    let key = Array("e\(random.below(4))".utf8)
+    let lease = client.knownLeases.last
+    switch random.below(6) {
+    case 0: return .command(.grantLease(ttl: random.draw(from: 100...6000)))
+    case 1:
+      guard let lease else { return .command(.grantLease(ttl: 1000)) }
+      return .command(random.chance(1, in: 2) ? .renewLeases([lease]) : .revokeLease(lease))
+    case 2:
+      let options = WriteOptions(lifetime: .milliseconds(random.draw(from: 100...3000)))
+      return .command(.operation(.put(Put(key: key, value: value, options: options))))
+    case 3:
+      guard let session = client.machine.openSession else { fallthrough }
+      let options = WriteOptions(lifetime: .lease(session.rawValue))
+      return .command(.operation(.put(Put(key: key, value: value, options: options))))
+    default:
+      guard let lease else { return .command(.grantLease(ttl: 2000)) }
+      let options = WriteOptions(lifetime: .lease(lease))
+      return .command(.operation(.put(Put(key: key, value: value, options: options))))
+    }
+  }
+
+  private func pageQuery(_ random: inout SplitMix64, _ client: SimulatedClient) -> CallKind {
+    let level = ReadLevel.allCases[Int(random.below(3))]
+    let prefix = ["k", "e", "d", ""][Int(random.below(4))]
+    var query = RangeQuery(prefix.isEmpty ? .everything : KeyRange(prefix: Array(prefix.utf8)))
+    if random.chance(1, in: 3) { query.limit = UInt32(random.draw(from: 1...3)) }
+    if let seen = client.lastRevision, random.chance(1, in: 4) {
+      query.revision = Revision(max(1, seen.rawValue - min(seen.rawValue, random.below(30))))
+    }
+    return .query(level, .range(query))
+  }
+
+  private func rarity(
+    _ random: inout SplitMix64,
+    _ client: SimulatedClient,
+    _ value: [UInt8]
+  ) -> CallKind {
+    let key = Array("d\(random.below(6))".utf8)
+    switch random.below(8) {
+    case 0: return .command(.operation(.update(Update(key: Array("m0".utf8), .min(7)))))
+    case 1: return .command(.operation(.update(Update(key: Array("m1".utf8), .max(9)))))
+    case 2: return .command(.operation(.update(Update(key: Array("p".utf8), .append([0x2B])))))
+    case 3:
+      let range = KeyRange(from: key, to: Array("d9".utf8))
+      return .command(.operation(.deleteRange(DeleteRange(range, wantsPrevious: true))))
+    case 4:
+      guard let seen = client.lastRevision, random.chance(1, in: 3) else { fallthrough }
+      return .command(.compact(seen))
+    default: return .command(.operation(.put(Put(key: key, value: value))))
+    }
   }
 
   /// A value that no other put of the run writes.
@@ -163,8 +241,10 @@ extension SimulatedClient {
     case (.command(.operation(.put(let put))), .some):
       guard let held = put.options.lockGuard else { return }
       next[lane] = .command(.release(Release(token: held.token, name: held.lock)))
+    case (.command(.grantLease), .leaseGranted(let id, _)): knownLeases.append(id)
     default: break
     }
+    lastRevision = call.revision ?? lastRevision
     if case .failed = call.result, case .session(let session, let sequence, _) = call.identity {
       if sequence > .zero { doubts.append(Outcome(session: session, sequence: sequence)) }
     }
