@@ -156,6 +156,7 @@ struct ClusterJudge {
       guard let event = try? Event(decodingAll: [UInt8](output.eventBytes[news.bytes])) else {
         return "an event can't be read"
       }
+      if case .lockLost(let token, let name) = event { locks.lose(token, name) }
       guard case .lockResolved(let sequence, let reply) = event else { continue }
       let name = RequestName(.session(news.session, sequence, firstIncomplete: sequence))
       if let execution = executions[name] {

@@ -202,6 +202,9 @@ struct LockModel {
     return nil
   }
 
+  /// Takes in that an operator took a lock away; it may have been granted by the same entry.
+  mutating func lose(_ token: UInt64, _ name: [UInt8]) { drop(name) { $0 == token } }
+
   private mutating func drop(_ name: [UInt8], where isMeant: (UInt64) -> Bool) {
     for token in grants.keys where isMeant(token) {
       grants[token]?.wants.removeAll { $0.name == name || name.isEmpty }

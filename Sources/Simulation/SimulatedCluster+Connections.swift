@@ -128,7 +128,12 @@ extension SimulatedCluster {
         }
         life.replica.watch(body, from: asker, into: &life.effects)
       case .cancelWatch: life.replica.cancelWatch(body, from: asker, into: &life.effects)
-      case .query: life.replica.query(body, from: asker, into: &life.effects)
+      case .query:
+        var bytes = body.copied()
+        if plan.flaw == .shell(.readsNotConfirmed), !bytes.isEmpty {
+          bytes[0] = ReadLevel.serializable.rawValue
+        }
+        life.replica.query(bytes.span, from: asker, into: &life.effects)
       case .status: answerStatus(header.correlation, connection, life, local)
       default: throw .invalid("frame kind on this connection")
       }

@@ -206,4 +206,21 @@ import Testing
     }
     #expect(RegisterChecker.judge(calls) == .explained)
   }
+
+  /// As long as any that a long storm makes, with four calls open at any time.
+  @Test func aHistoryOfAHundredThousandCallsIsJudged() {
+    var calls: [RegisterCall] = []
+    for number in 0..<50_000 as Range<UInt64> {
+      calls.append(Self.put(Int64(number), 4 * number...4 * number + 9, version: number + 1))
+      let seen = Self.read(Int64(number), version: number + 1, 4 * number + 2...4 * number + 10)
+      calls.append(seen)
+    }
+    #expect(RegisterChecker.judge(calls) == .explained)
+    calls.append(Self.read(1, version: 2, 300_000...300_001))
+    guard case .refused(let refusal) = RegisterChecker.judge(calls) else {
+      Issue.record("a stale read at the end of a long history was explained")
+      return
+    }
+    #expect(refusal.call == 100_000)
+  }
 }

@@ -33,7 +33,7 @@ import Testing
   /// What is left fails in the same way, and nothing can be left out of it.
   @Test func aFailingStormIsMadeSmaller() throws {
     var recipe = StormRecipe(seed: 1, seconds: 5)
-    recipe.flaw = "shell.tailForgottenAtStart"
+    recipe.flaw = "replica.entrySkipped"
     while SimulatedCluster(recipe.plan).run().isGood { recipe.seed += 1 }
     var shrinker = try #require(StormShrinker(recipe))
     let kind = shrinker.violation.kind
