@@ -124,7 +124,7 @@ struct SimulatedDirectory: Equatable {
   private func reserve(_ byteCount: Int, for name: String, capacity: Int?) throws(DiskError) {
     guard let capacity else { return }
     let own = current[name].flatMap { files[$0]?.current.count } ?? 0
-    guard byteCount - own + max(own, byteCount) <= capacity else {
+    guard self.byteCount - own + max(own, byteCount) <= capacity else {
       throw DiskError(operation: "write", file: name, reason: .noSpace, code: 0)
     }
   }
