@@ -100,4 +100,9 @@ package import RoostWire
   package var unsafeBytes: UnsafeRawBufferPointer {
     unsafe UnsafeRawBufferPointer(rebasing: storage[..<byteCount])
   }
+
+  /// The same, for a disk that lets the system fill them.
+  package var unsafeMutableBytes: UnsafeMutableRawBufferPointer {
+    unsafe UnsafeMutableRawBufferPointer(rebasing: storage[..<byteCount])
+  }
 }

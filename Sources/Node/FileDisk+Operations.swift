@@ -93,7 +93,40 @@ final class DataFiles: ReadableFiles, Sendable {
     }
   }
 
+  /// The checksum of what is on the medium; of the whole file, or to its end.
+  ///
+  /// Past the page cache where that is possible: nothing that was only written there can be taken for the medium, and a long
+  /// snapshot does not push everything else out.
   private func checksum(
+    of name: String,
+    from offset: Int,
+    byteCount: Int
+  ) throws(SystemError) -> UInt32 {
+    guard offset % DiskBuffer.alignment == 0 else {
+      return try checksumThroughCache(of: name, from: offset, byteCount: byteCount)
+    }
+    do throws(SystemError) {
+      let file = try directory.open(name, for: .directReading)
+      let buffer = DiskBuffer(capacity: 1 << 20)
+      buffer.reset(byteCount: buffer.capacity)
+      var checksum = CRC32C()
+      var done = 0
+      while done < byteCount {
+        // SAFETY: the buffer outlives the call.
+        let count = unsafe try file.read(into: buffer.unsafeMutableBytes, at: offset + done)
+        if count == 0 { break }
+        buffer.withSpan {
+          checksum.update(with: $0.extracting(first: min(count, byteCount - done)))
+        }
+        done += count
+      }
+      return checksum.value
+    } catch  where error.isNotSupported {
+      return try checksumThroughCache(of: name, from: offset, byteCount: byteCount)
+    }
+  }
+
+  private func checksumThroughCache(
     of name: String,
     from offset: Int,
     byteCount: Int

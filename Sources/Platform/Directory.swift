@@ -51,6 +51,7 @@ package struct Directory: ~Copyable, Sendable {
       case .writing: ROOST_FILE_WRITE
       case .creating: ROOST_FILE_WRITE | ROOST_FILE_CREATE
       case .direct: ROOST_FILE_WRITE | ROOST_FILE_DIRECT
+      case .directReading: ROOST_FILE_READ | ROOST_FILE_DIRECT
       }
     let number = retryingInterrupted {
       unsafe roost_open_file(descriptor.number, name, UInt32(flags))

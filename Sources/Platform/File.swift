@@ -11,6 +11,8 @@ package struct File: ~Copyable, Sendable {
     case creating
     /// For writing past the page cache: positions, lengths and addresses are whole blocks.
     case direct
+    /// For reading past the page cache, in the same way.
+    case directReading
   }
 
   private let descriptor: Descriptor
@@ -50,6 +52,19 @@ package struct File: ~Copyable, Sendable {
     }
     guard code == 0 else { throw SystemError("read \(name)", errno: code) }
     return bytes
+  }
+
+  /// Reads into a buffer from `offset` on, and answers how many bytes there were.
+  package func read(
+    into buffer: UnsafeMutableRawBufferPointer,
+    at offset: Int
+  ) throws(SystemError) -> Int {
+    // SAFETY: the call fills at most the buffer.
+    let count = retryingInterrupted {
+      unsafe pread(number, buffer.baseAddress, buffer.count, off_t(offset))
+    }
+    guard count >= 0 else { throw SystemError("read \(name)") }
+    return count
   }
 
   /// Writes all of `bytes` at `offset`.

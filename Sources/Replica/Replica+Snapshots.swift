@@ -24,7 +24,12 @@ struct SnapshotPlan: Sendable {
   var isWanted = false
 
   /// How many bytes of entries make the next snapshot due: no fewer than asked for, and in step with what a snapshot costs.
-  func interval(atLeast byteCount: Int) -> Int { max(byteCount, 2 * newestByteCount) }
+  ///
+  /// A small state is written for every four times its size, and none waits for more than its size and 256 MiB, so that a restart has
+  /// a bounded log to go through.
+  func interval(atLeast byteCount: Int) -> Int {
+    max(byteCount, min(4 * newestByteCount, newestByteCount + (256 << 20)))
+  }
 }
 
 /// Snapshots: written when enough has been applied, loaded when a leader sends one.

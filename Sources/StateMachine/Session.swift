@@ -103,7 +103,7 @@ package struct StateLimits: Hashable, Sendable {
   /// How long history keeps revisions, nanoseconds.
   package var historyAge: UInt64 = 300_000_000_000
   /// What history may cost in bytes before ``historyRevisions`` alone keeps it.
-  package var historyBytes: UInt64 = 256 << 20
+  package var historyBytes: UInt64 = 64 << 20
   /// Keys and values of one page, and the most that are asked for.
   package var pageKeys = 600
   package var pageBytes = 1 << 20
