@@ -32,7 +32,7 @@ package struct Replica: Sendable {
   /// little behind.
   package static let defaultSnapshotByteCount = 32 << 20
   /// How many changes are looked at in one turn for watches that are behind.
-  static let catchUpSteps = 4096
+  static let catchUpSteps = 1000
   /// How many of its own entries a leader writes at once; while they are on their way to the disk, the next batch fills.
   static let unsyncedProposalLimit = 2
 

@@ -24,6 +24,9 @@ struct Keyspace: Sendable {
   /// first, and the key.
   private(set) var attachments = OrderedMap()
 
+  /// Bytes of all versions that were ever made, to compare two moments of one entry.
+  private(set) var madeBytes: UInt64 = 0
+
   private var transactionStart: UInt64 = 0
   private var time: UInt64 = 0
 
@@ -102,6 +105,7 @@ struct Keyspace: Sendable {
       return record
     }
     guard let result else { preconditionFailure("an update shows the record once") }
+    madeBytes &+= UInt64(result.made.byteCount)
     didReplace(found, by: result.made)
     return result
   }
@@ -188,30 +192,28 @@ struct Keyspace: Sendable {
   /// Declares everything before `revision` unreadable.
   mutating func compact(to revision: UInt64) { oldest = max(oldest, revision) }
 
-  /// The version of a key that `newest` was at `revision`, or nil if it was not there.
-  func version(of newest: Record, at revision: UInt64) -> Record? {
-    var record = newest
-    while record.modified > revision {
-      guard record.position >= changes.first, let previous = changes[record.position].previous
-      else { return nil }
-      record = previous
-    }
-    return record.isTombstone ? nil : record
+  /// The version of a key that `newest` was at `revision`, or nil if it was not there; and how many versions were
+  /// looked at.
+  func version(of newest: Record, at revision: UInt64) -> (record: Record?, looks: Int) {
+    let (record, looks) = changes.version(of: newest, at: revision)
+    return (record?.isTombstone == true ? nil : record, looks)
   }
 
-  /// Forgets the oldest change, and what it alone kept.
-  mutating func forgetOldestChange() {
+  /// Forgets the oldest change, and what it alone kept; answers the bytes of that.
+  mutating func forgetOldestChange() -> Int {
     let change = changes.removeFirst()
     oldest = max(oldest, change.revision)
     historyBytes &-= Self.changeByteCount
     if let previous = change.previous, !previous.isTombstone {
       historyBytes &-= UInt64(previous.byteCount)
     }
-    guard change.record.isTombstone else { return }
+    let byteCount = change.previous?.byteCount ?? 0
+    guard change.record.isTombstone else { return byteCount }
     change.record.withKey { key in
       guard let newest = map.find(key), newest.isSameVersion(as: change.record) else { return }
       map.remove(key)
     }
+    return byteCount
   }
 }
 
@@ -253,13 +255,19 @@ extension Keyspace {
     }
     var previous: Record?
     if flags & 4 != 0 {
-      previous = try Record(decodingWhole: &input)
+      let older = try Record(decodingWhole: &input)
+      guard older.position < changes.first else { throw .invalid("change position") }
+      previous = older
     } else if flags & 2 != 0 {
       let position = try input.read(UInt64.self)
       guard position >= changes.first, position < changes.next else {
         throw .invalid("change position")
       }
-      previous = changes[position].record
+      let older = changes[position].record
+      guard record.withKey({ older.compare(to: $0) }) == 0 else {
+        throw .invalid("changed key")
+      }
+      previous = older
     }
     historyBytes &+= Self.changeByteCount
     if let previous, !previous.isTombstone { historyBytes &+= UInt64(previous.byteCount) }

@@ -13,13 +13,23 @@ extension LockTable {
     let holder: UInt64
   }
 
-  /// Searched claims after which a search gives up; waiting then ends by its deadline.
-  private static var searchLimit: Int { 10_000 }
-
   private struct Step {
     let lock: UInt32
     let claim: UInt32
     let before: Int
+  }
+
+  /// How far a search has come.
+  private struct Search {
+    /// Claims that are looked at before it gives up; waiting then ends by its deadline.
+    var looksLeft = 1500
+    var steps: [Step] = []
+    var seen: Set<UInt32> = []
+
+    mutating func add(_ claim: UInt32, at lock: UInt32, before: Int) {
+      guard seen.insert(claim).inserted else { return }
+      steps.append(Step(lock: lock, claim: claim, before: before))
+    }
   }
 
   /// Searches for the circle that waiting for `wants` would close.
@@ -27,39 +37,35 @@ extension LockTable {
   /// - Parameters:
   ///   - wants: What is asked for.
   ///   - asker: The session and the owner in it.
-  ///   - firstClaim: The first claim of a session, by its slot.
   /// - Returns: The locks on the way and who holds each, from what is wanted to the asker; or nil.
   func circle(
     closedBy wants: [Acquire.Want],
-    of asker: (session: UInt64, owner: UInt64),
-    firstClaim: (UInt32) -> UInt32
+    of asker: (session: UInt64, owner: UInt64)
   ) -> [Link]? {
-    var steps: [Step] = []
-    var seen: Set<UInt32> = []
+    var search = Search()
     for want in wants {
       guard let lock = lock(named: want.name), let last = locks[lock]?.waiters.last else {
         continue
       }
-      addBlockers(of: lock, endingWith: last, before: -1, to: &steps, &seen)
+      addBlockers(of: lock, endingWith: last, before: -1, to: &search)
     }
     var next = 0
-    while next < steps.count, steps.count < Self.searchLimit {
+    while next < search.steps.count, search.looksLeft > 0 {
       let current = next
       next += 1
-      guard let claim = claims[steps[current].claim] else { continue }
+      let slot = search.steps[current].claim
+      guard let claim = claims[slot] else { continue }
       guard !claim.isWaiting else {
-        addBlockers(ofWaiting: steps[current].claim, before: current, to: &steps, &seen)
+        addBlockers(ofWaiting: slot, before: current, to: &search)
         continue
       }
       if claim.session == asker.session, claim.owner == asker.owner {
-        return path(to: current, in: steps)
+        return path(to: current, in: search.steps)
       }
-      var other = firstClaim(claim.sessionSlot)
-      while let waiting = claims[other, orNone: Self.none] {
-        if waiting.isWaiting, waiting.owner == claim.owner {
-          addBlockers(ofWaiting: other, before: current, to: &steps, &seen)
-        }
-        other = waiting.nextOfSession
+      forEachWait(of: claim.session, claim.owner) { waiting in
+        search.looksLeft -= 1
+        addBlockers(ofWaiting: waiting, before: current, to: &search)
+        return search.looksLeft > 0
       }
     }
     return nil
@@ -68,12 +74,11 @@ extension LockTable {
   private func addBlockers(
     ofWaiting claim: UInt32,
     before: Int,
-    to steps: inout [Step],
-    _ seen: inout Set<UInt32>
+    to search: inout Search
   ) {
     for part in partsOf(claim) {
       guard let part = parts[part] else { continue }
-      addBlockers(of: part.lock, endingWith: part.previous, before: before, to: &steps, &seen)
+      addBlockers(of: part.lock, endingWith: part.previous, before: before, to: &search)
     }
   }
 
@@ -82,24 +87,24 @@ extension LockTable {
     of lock: UInt32,
     endingWith last: UInt32,
     before: Int,
-    to steps: inout [Step],
-    _ seen: inout Set<UInt32>
+    to search: inout Search
   ) {
-    guard let (first, joined) = locks[lock].map({ ($0.holders.first, $0.joinedWaiters) }) else {
-      return
-    }
-    var part = first
-    while let holder = parts[part, orNone: Self.none], steps.count < Self.searchLimit {
-      if seen.insert(holder.claim).inserted {
-        steps.append(Step(lock: lock, claim: holder.claim, before: before))
+    guard let lockNow = locks[lock] else { return }
+    var part = lockNow.holders.first
+    while let holder = parts[part, orNone: Self.none], search.looksLeft > 0 {
+      search.looksLeft -= 1
+      // What an operator ended holds nobody up.
+      if claims[holder.claim]?.token ?? 0 > lockNow.voidThrough {
+        search.add(holder.claim, at: lock, before: before)
       }
       part = holder.next
     }
-    guard joined > 0 else { return }
+    guard lockNow.joinedWaiters > 0 else { return }
     part = last
-    while let waiter = parts[part, orNone: Self.none], steps.count < Self.searchLimit {
-      if claims[waiter.claim]?.partCount ?? 1 > 1, seen.insert(waiter.claim).inserted {
-        steps.append(Step(lock: lock, claim: waiter.claim, before: before))
+    while let waiter = parts[part, orNone: Self.none], search.looksLeft > 0 {
+      search.looksLeft -= 1
+      if claims[waiter.claim]?.partCount ?? 1 > 1 {
+        search.add(waiter.claim, at: lock, before: before)
       }
       part = waiter.previous
     }

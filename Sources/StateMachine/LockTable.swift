@@ -14,6 +14,10 @@ struct Lock: SlotElement {
   var joinedWaiters = 0
   /// Nobody gets it before that time: its holder ended without a release.
   var restsUntil: UInt64 = 0
+  /// Grants with tokens up to this one hold nothing any more: an operator ended them.
+  ///
+  /// They are cleared away in steps, and stand before all others among the holders.
+  var voidThrough: UInt64 = 0
 }
 
 /// The ends of a list of parts, linked through them.
@@ -35,7 +39,7 @@ struct Claim: SlotElement {
   var token: UInt64 = 0
   /// Since when it waits, or holds.
   var since: UInt64
-  /// Until when it waits.
+  /// Until when it waits; 0 if it never had to.
   let deadline: UInt64
   var firstPart = UInt32.max
   var partCount = 0
@@ -43,6 +47,7 @@ struct Claim: SlotElement {
   var previousOfSession = UInt32.max
 
   var isWaiting: Bool { token == 0 }
+  var hasWaited: Bool { deadline > 0 }
 }
 
 /// A claim's share in one lock.
@@ -64,6 +69,8 @@ struct Part: SlotElement {
 /// it is first in every queue and every lock admits it: then all of its parts become holders.
 struct LockTable: Sendable {
   static var none: UInt32 { .max }
+  /// What giving or taking one lock costs, measured by the removal of a key.
+  static var stepsALock: Int { 2 }
 
   var locks: SlotTable<Lock>
   var claims: SlotTable<Claim>
@@ -72,6 +79,12 @@ struct LockTable: Sendable {
   var names = OrderedMap()
   /// Slots of granted claims by token, most significant byte first.
   var grants = OrderedMap()
+  /// Slots of claims that wait or once waited, by session and sequence.
+  var requests = OrderedMap()
+  /// Slots of claims that wait, by session, owner and slot.
+  var awaiting = OrderedMap()
+  /// Slots of parts of locks that are held together with others, by lock, session, owner, mode and token.
+  var shares = OrderedMap()
   /// Names of locks by the prefix whose keys they guard.
   var bindings = OrderedMap()
   /// The token of the newest grant; only grows, over all locks, restarts and restores.
@@ -156,6 +169,7 @@ struct LockTable: Sendable {
       if !isGranted { enqueue(part, in: lock, isJoined: wants.count > 1) }
     }
     claims.update(slot) { $0.partCount = wants.count }
+    if !isGranted { noteWait(of: slot) }
     return slot
   }
 
@@ -196,8 +210,10 @@ struct LockTable: Sendable {
         } ?? ClaimList()
       append(part, to: &holders)
       locks.update(lock) { $0.holders = holders }
+      if mode != .exclusive { noteShare(part) }
     }
     grants.setSlot(claim, under: token.bigEndianBytes)
+    if wasWaiting { forgetWait(of: claim) }
     return token
   }
 
@@ -224,6 +240,7 @@ struct LockTable: Sendable {
         } ?? ClaimList()
       unlink(part, from: &holders)
       locks.update(removed.lock) { $0.holders = holders }
+      if removed.mode != .exclusive { forgetShare(removed, of: claim) }
     }
     detach(part, removed)
     parts.remove(part)
@@ -246,12 +263,14 @@ struct LockTable: Sendable {
 
   /// Takes away a claim that has no parts left.
   mutating func removeEmpty(_ claim: UInt32) {
+    if claims[claim]?.isWaiting == true { forgetWait(of: claim) }
     guard let removed = claims.remove(claim) else { return }
     if !removed.isWaiting { grants.remove(removed.token.bigEndianBytes.span) }
+    if removed.hasWaited { forgetRequest(of: removed, in: claim) }
   }
 
   /// Whether a waiting claim is first in every queue and every lock admits it.
-  private func canGrant(_ claim: UInt32, at time: UInt64) -> Bool {
+  func canGrant(_ claim: UInt32, at time: UInt64) -> Bool {
     var part = claims[claim]?.firstPart ?? Self.none
     while let current = parts[part, orNone: Self.none] {
       let isAdmitted = locks.withElement(current.lock) { lock in
@@ -267,14 +286,14 @@ struct LockTable: Sendable {
   ///
   /// - Parameters:
   ///   - open: Locks of which something was given back. What is left in it needs another call.
-  ///   - limit: How many claims may be granted before the rest is left.
+  ///   - steps: How many locks may still be granted before the rest is left.
   ///   - time: The cluster time.
   ///   - sessions: All sessions. One that has ended is granted nothing: what it awaits goes with it, and
   ///     then whoever stands behind gets on.
   /// - Returns: The claims that were granted, in order.
   mutating func advance(
     _ open: inout [UInt32],
-    limit: Int,
+    steps: inout Int,
     at time: UInt64,
     sessions: borrowing SlotTable<Session>
   ) -> [UInt32] {
@@ -287,8 +306,10 @@ struct LockTable: Sendable {
       if let claim = parts[first, orNone: Self.none]?.claim, canGrant(claim, at: time),
         sessions.liveSlot(of: claims[claim]?.session ?? 0, at: time) != nil
       {
-        guard granted.count < limit else { return granted }
-        let isJoined = claims[claim]?.partCount ?? 1 > 1
+        guard steps > 0 else { return granted }
+        let partCount = claims[claim]?.partCount ?? 1
+        steps -= Self.stepsALock * partCount
+        let isJoined = partCount > 1
         _ = grant(claim, wasWaiting: true, at: time)
         granted.append(claim)
         // Whoever stood behind it in its other queues may be first there now.

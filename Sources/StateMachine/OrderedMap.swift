@@ -63,14 +63,18 @@ struct OrderedMap: Sendable {
   }
 
   /// Shows the records of a range in order until `body` answers false.
+  ///
+  /// If it is `liveOnly`, nodes with nothing but tombstones are passed over; some tombstones are shown nevertheless.
   func visit(
     from start: borrowing Span<UInt8>,
     to end: [UInt8]?,
     isReverse: Bool = false,
+    liveOnly: Bool = false,
     _ body: (Record) -> Bool
   ) {
     guard let root, start.isEmpty || Self.isBefore(start, end) else { return }
-    let bounds = Bounds(start: start.isEmpty ? nil : start.copied(), end: end)
+    var bounds = Bounds(start: start.isEmpty ? nil : start.copied(), end: end)
+    bounds.liveOnly = liveOnly
     if isReverse {
       _ = Self.visitBackwards(root.node, bounds, body)
     } else {
@@ -106,6 +110,8 @@ struct OrderedMap: Sendable {
   private struct Bounds {
     var start: [UInt8]?
     var end: [UInt8]?
+    /// Nodes without a live record don't matter.
+    var liveOnly = false
 
     /// The places of a leaf that lie within.
     func places(in leaf: MapNode) -> Range<Int> {
@@ -125,7 +131,8 @@ struct OrderedMap: Sendable {
     func within(_ index: Int, of children: ClosedRange<Int>) -> Bounds {
       Bounds(
         start: index == children.lowerBound ? start : nil,
-        end: index == children.upperBound ? end : nil
+        end: index == children.upperBound ? end : nil,
+        liveOnly: liveOnly
       )
     }
   }
@@ -311,6 +318,7 @@ extension OrderedMap {
     _ bounds: Bounds,
     _ body: (Record) -> Bool
   ) -> Bool {
+    guard !bounds.liveOnly || node.live > 0 else { return true }
     guard !node.isLeaf else {
       let places = bounds.places(in: node)
       for index in places {
@@ -334,6 +342,7 @@ extension OrderedMap {
     _ bounds: Bounds,
     _ body: (Record) -> Bool
   ) -> Bool {
+    guard !bounds.liveOnly || node.live > 0 else { return true }
     guard !node.isLeaf else {
       for index in bounds.places(in: node).reversed() where !body(node.record(at: index)) {
         return false

@@ -16,7 +16,13 @@ struct RangeIndex: Sendable {
     var reach: [UInt8]?
   }
 
-  private var nodes: [Node] = []
+  /// A range's place in the order of the tree.
+  struct Place: Sendable {
+    let start: [UInt8]
+    let id: Int
+  }
+
+  private var nodes = ChunkedArray<Node>()
   private var free: [Int] = []
   private var root = -1
 
@@ -51,15 +57,41 @@ struct RangeIndex: Sendable {
     root = merge(left, right)
   }
 
-  /// Shows the ids of all ranges that `key` lies in.
-  func forEach(around key: [UInt8], _ body: (Int) -> Void) { visit(root, key, body) }
+  /// Shows the ids of ranges that `key` lies in, in their order, until `body` answers false.
+  ///
+  /// - Parameters:
+  ///   - key: The key.
+  ///   - last: Only what comes after that place is shown, whether it is still there or not.
+  ///   - body: Is given the range's place and id.
+  /// - Returns: Whether all were shown.
+  @discardableResult
+  func forEach(
+    around key: [UInt8],
+    after last: Place? = nil,
+    _ body: (Int) -> Bool
+  ) -> Bool {
+    visit(root, key, last, body)
+  }
 
-  private func visit(_ place: Int, _ key: [UInt8], _ body: (Int) -> Void) {
-    guard place >= 0, Self.isBefore(key, nodes[place].reach) else { return }
-    visit(nodes[place].left, key, body)
-    guard !Self.isBefore(key, nodes[place].range.start) else { return }
-    if Self.isBefore(key, nodes[place].range.end) { body(nodes[place].id) }
-    visit(nodes[place].right, key, body)
+  private func visit(
+    _ place: Int,
+    _ key: [UInt8],
+    _ last: Place?,
+    _ body: (Int) -> Bool
+  ) -> Bool {
+    guard place >= 0 else { return true }
+    let (left, right, id, isAfter) = nodes.withElement(place) { node in
+      guard Self.isBefore(key, node.reach) else { return (-1, -1, -1, false) }
+      let isAfter = last.map { Self.isBefore($0, node.range.start, node.id) } ?? true
+      let isReached = !Self.isBefore(key, node.range.start)
+      let isInside = isReached && Self.isBefore(key, node.range.end)
+      return (node.left, isReached ? node.right : -1, isInside ? node.id : -1, isAfter)
+    }
+    if isAfter {
+      guard visit(left, key, last, body) else { return false }
+      if id >= 0 { guard body(id) else { return false } }
+    }
+    return visit(right, key, last, body)
   }
 
   private static func isBefore(_ key: [UInt8], _ end: [UInt8]?) -> Bool {
@@ -67,49 +99,59 @@ struct RangeIndex: Sendable {
     return Record.compare(key.span, end.span) < 0
   }
 
+  private static func isBefore(_ place: Place, _ start: [UInt8], _ id: Int) -> Bool {
+    let order = Record.compare(place.start.span, start.span)
+    return order < 0 || (order == 0 && place.id < id)
+  }
+
   /// Divides a subtree into what comes before (`start`, `id`) and the rest.
   private mutating func split(_ place: Int, before start: [UInt8], _ id: Int) -> (Int, Int) {
     guard place >= 0 else { return (-1, -1) }
-    let own = nodes[place].range.start
-    let order = Record.compare(own.span, start.span)
-    if order < 0 || (order == 0 && nodes[place].id < id) {
-      let (left, right) = split(nodes[place].right, before: start, id)
-      nodes[place].right = left
-      mend(place)
-      return (place, right)
+    let (isLeft, left, right) = nodes.withElement(place) { node in
+      let order = Record.compare(node.range.start.span, start.span)
+      return (order < 0 || (order == 0 && node.id < id), node.left, node.right)
     }
-    let (left, right) = split(nodes[place].left, before: start, id)
-    nodes[place].left = right
+    if isLeft {
+      let (nearer, farther) = split(right, before: start, id)
+      nodes.update(place) { $0.right = nearer }
+      mend(place)
+      return (place, farther)
+    }
+    let (farther, nearer) = split(left, before: start, id)
+    nodes.update(place) { $0.left = nearer }
     mend(place)
-    return (left, place)
+    return (farther, place)
   }
 
   /// Joins two subtrees of which the first comes wholly before the second.
   private mutating func merge(_ left: Int, _ right: Int) -> Int {
     guard left >= 0 else { return right }
     guard right >= 0 else { return left }
-    if nodes[left].priority > nodes[right].priority {
-      let below = nodes[left].right
-      nodes[left].right = merge(below, right)
+    let (leftPriority, below) = nodes.withElement(left) { ($0.priority, $0.right) }
+    let (rightPriority, other) = nodes.withElement(right) { ($0.priority, $0.left) }
+    if leftPriority > rightPriority {
+      let joined = merge(below, right)
+      nodes.update(left) { $0.right = joined }
       mend(left)
       return left
     }
-    let below = nodes[right].left
-    nodes[right].left = merge(left, below)
+    let joined = merge(left, other)
+    nodes.update(right) { $0.left = joined }
     mend(right)
     return right
   }
 
   private mutating func mend(_ place: Int) {
-    var reach = nodes[place].range.end
-    for child in [nodes[place].left, nodes[place].right] where child >= 0 {
+    let (end, left, right) = nodes.withElement(place) { ($0.range.end, $0.left, $0.right) }
+    var reach = end
+    for child in [left, right] where child >= 0 {
       guard let current = reach else { break }
-      guard let other = nodes[child].reach else {
+      guard let other = nodes.withElement(child, { $0.reach }) else {
         reach = nil
         break
       }
       if Self.isBefore(current, other) { reach = other }
     }
-    nodes[place].reach = reach
+    nodes.update(place) { $0.reach = reach }
   }
 }

@@ -22,7 +22,7 @@ extension ReplicatedState {
         error.encode(into: &output.replyBytes)
       }
     } catch {
-      output.fail(.malformed)
+      output.fail(error.isTooLarge ? .tooLarge : .malformed)
     }
   }
 
@@ -81,6 +81,7 @@ extension ReplicatedState {
     by caller: Caller,
     into output: inout AppliedOutput
   ) throws(Failure) {
+    stepsLeft = limits.clearingSteps
     switch command {
     case .operation(let operation):
       try execute(operation, by: caller, into: &output.replyBytes)

@@ -65,7 +65,7 @@ extension ReplicatedState {
       throw Failure(.leaseNotFound, detail: id)
     }
     leases.update(slot) { $0.isEnding = true }
-    if !removeKeys(of: id, limit: limits.operations) {
+    if !removeKeys(of: id) {
       timers.insert(Timer(time: time.rawValue, kind: .leaseReap, id: id))
     } else {
       leases.remove(slot)
@@ -73,8 +73,9 @@ extension ReplicatedState {
     output.reply(.done)
   }
 
-  /// Removes up to `limit` keys that live as long as `owner`; answers whether none are left.
-  mutating func removeKeys(of owner: UInt64, limit: Int) -> Bool {
+  /// Removes keys that live as long as `owner`, one a step; answers whether none are left.
+  mutating func removeKeys(of owner: UInt64) -> Bool {
+    let limit = max(stepsLeft, 1)
     let start = Keyspace.attachmentKey(owner)
     let end = KeyRange(prefix: start).end
     var keys: [[UInt8]] = []
@@ -86,6 +87,7 @@ extension ReplicatedState {
     keyspace.begin(at: time.rawValue)
     for key in keys.prefix(limit) { keyspace.remove(key.span) }
     commit()
+    stepsLeft -= min(keys.count, limit)
     return keys.count <= limit
   }
 
@@ -124,7 +126,7 @@ extension ReplicatedState {
   }
 
   /// A lease's timer: ends it, or puts off the timer of one that was renewed.
-  mutating func leaseMayEnd(_ timer: Timer, steps: inout Int) {
+  mutating func leaseMayEnd(_ timer: Timer) {
     guard let slot = leases.slot(of: timer.id), let lease = leases[slot], !lease.isEnding else {
       _ = timers.removeFirst()
       return
@@ -133,18 +135,16 @@ extension ReplicatedState {
       return timers.replaceFirst(by: Timer(time: lease.deadline, kind: .leaseEnd, id: timer.id))
     }
     leases.update(slot) { $0.isEnding = true }
-    reapLease(timer, slot, steps: &steps)
+    reapLease(timer, slot)
   }
 
   /// Removes keys of a lease that has ended, as many as there are steps left.
-  mutating func reapLease(_ timer: Timer, _ slot: UInt32, steps: inout Int) {
+  mutating func reapLease(_ timer: Timer, _ slot: UInt32) {
     _ = timers.removeFirst()
-    let before = keyspace.attachments.count
-    if removeKeys(of: timer.id, limit: max(steps, 1)) {
+    if removeKeys(of: timer.id) {
       leases.remove(slot)
     } else {
       timers.insert(Timer(time: time.rawValue, kind: .leaseReap, id: timer.id))
     }
-    steps -= before - keyspace.attachments.count
   }
 }

@@ -16,14 +16,15 @@ extension ReplicatedState {
   func listSessions(after id: UInt64, _ limit: UInt32, into output: inout [UInt8]) {
     var list: [SessionInfo] = []
     let limit = min(Int(limit), limits.listed)
-    let first = Self.slot(after: id)
-    for slot in first..<max(first, sessions.slotCount) where list.count < limit {
-      guard let session = sessions[UInt32(slot)], !session.isEnding else { continue }
+    var next = Self.slot(after: id)
+    while list.count < limit, let slot = sessions.firstUsed(from: next) {
+      next = slot + 1
+      guard let session = sessions[UInt32(slot)] else { continue }
       list.append(
         SessionInfo(
           id: SessionID(session.id),
           ttl: session.ttl / 1_000_000,
-          remaining: remaining(session.deadline),
+          remaining: session.isEnding ? 0 : remaining(session.deadline),
           storedBytes: UInt64(session.replies.byteCount),
           label: session.label
         )
@@ -38,7 +39,7 @@ extension ReplicatedState {
     return LeaseInfo(
       id: lease.id,
       ttl: lease.ttl / 1_000_000,
-      remaining: remaining(lease.deadline),
+      remaining: lease.isEnding ? 0 : remaining(lease.deadline),
       owner: SessionID(lease.owner),
       keyCount: UInt64(keys)
     )
@@ -47,9 +48,10 @@ extension ReplicatedState {
   func listLeases(after id: UInt64, _ limit: UInt32, into output: inout [UInt8]) {
     var list: [LeaseInfo] = []
     let limit = min(Int(limit), limits.listed)
-    let first = Self.slot(after: id)
-    for slot in first..<max(first, leases.slotCount) where list.count < limit {
-      guard let lease = leases[UInt32(slot)], !lease.isEnding else { continue }
+    var next = Self.slot(after: id)
+    while list.count < limit, let slot = leases.firstUsed(from: next) {
+      next = slot + 1
+      guard let lease = leases[UInt32(slot)] else { continue }
       list.append(describe(lease))
     }
     Reply.inspection(.leases(list)).encode(into: &output)

@@ -8,7 +8,7 @@ extension ReplicatedState {
     into output: inout AppliedOutput
   ) throws(Failure) {
     guard let slot = caller.slot else { throw Failure(.sessionRequired) }
-    if try reenter(acquire, by: caller, slot, into: &output) { return }
+    if try reenter(acquire, by: caller, into: &output) { return }
     try check(acquire.wants)
     guard locks.claims.count < limits.claims, locks.claims.hasRoom, locks.locks.hasRoom,
       locks.parts.count < limits.claims * 2
@@ -18,7 +18,7 @@ extension ReplicatedState {
       locks.isFree(acquire.wants, at: now, passing: limits.has(.letsPass))
       || has(.lockGrantedTwice)
     if !isFree { try mayWait(acquire, by: caller) }
-    let deadline = now.addingCapped(acquire.wait.millisecondsCapped)
+    let deadline = isFree ? 0 : now.addingCapped(acquire.wait.millisecondsCapped)
     let claim = Claim(
       session: caller.session.rawValue,
       sessionSlot: slot,
@@ -60,9 +60,7 @@ extension ReplicatedState {
   /// Refuses to wait where the caller will not, or where nobody would ever get on.
   private func mayWait(_ acquire: Acquire, by caller: Caller) throws(Failure) {
     let asker = (session: caller.session.rawValue, owner: acquire.owner)
-    let circle = locks.circle(closedBy: acquire.wants, of: asker) { slot in
-      sessions.withElement(slot) { $0.firstClaim }
-    }
+    let circle = locks.circle(closedBy: acquire.wants, of: asker)
     if let circle {
       if circle.count == 1 {
         throw Failure(.lockAlreadyHeld, bytes: circle[0].lock)
@@ -87,39 +85,42 @@ extension ReplicatedState {
   private mutating func reenter(
     _ acquire: Acquire,
     by caller: Caller,
-    _ slot: UInt32,
     into output: inout AppliedOutput
   ) throws(Failure) -> Bool {
-    guard acquire.isReentrant, let lock = locks.lock(named: acquire.wants[0].name) else {
-      return false
-    }
-    var claim = sessions.withElement(slot) { $0.firstClaim }
-    while let held = locks.claims[claim, orNone: LockTable.none] {
-      if !held.isWaiting, held.owner == acquire.owner, let part = locks.part(of: claim, in: lock),
-        locks.parts[part]?.mode == acquire.wants[0].mode
-      {
-        guard locks.parts[part]?.depth ?? 0 < .max else { throw Failure(.limitReached) }
-        locks.parts.update(part) { $0.depth += 1 }
-        output.reply(.lock(.granted(token: held.token)))
-        return true
-      }
-      claim = held.nextOfSession
-    }
-    return false
+    guard acquire.isReentrant else { return false }
+    let owner = (session: caller.session.rawValue, owner: acquire.owner)
+    guard let part = locks.heldPart(of: acquire.wants[0], by: owner),
+      let (depth, claim) = locks.parts[part].map({ ($0.depth, $0.claim) })
+    else { return false }
+    guard depth < .max else { throw Failure(.limitReached) }
+    locks.parts.update(part) { $0.depth += 1 }
+    output.reply(.lock(.granted(token: locks.claims[claim]?.token ?? 0)))
+    return true
   }
 
-  /// Where the claim of an acknowledged acquire stands, while there is one: a retry finds its place.
+  /// Where the claim of an acknowledged acquire stands that had to wait: a retry finds its place.
   func claimState(of caller: Caller) -> LockState? {
-    guard let slot = caller.slot else { return nil }
-    var claim = sessions.withElement(slot) { $0.firstClaim }
-    while let current = locks.claims[claim, orNone: LockTable.none] {
-      if current.sequence == caller.sequence.rawValue {
-        return current.isWaiting
-          ? .waiting(ahead: ahead(of: claim)) : .granted(token: current.token)
-      }
-      claim = current.nextOfSession
+    guard
+      let claim = locks.claim(ofRequest: caller.sequence.rawValue, by: caller.session.rawValue),
+      let (isWaiting, token) = locks.claims[claim].map({ ($0.isWaiting, $0.token) })
+    else { return nil }
+    if isWaiting { return .waiting(ahead: ahead(of: claim)) }
+    return locks.isVoid(claim) ? nil : .granted(token: token)
+  }
+
+  /// The claim of an acquire that waits, or waited, or whose reply, a grant, the session has not acknowledged.
+  private func claim(ofRequest sequence: UInt64, by caller: Caller, _ slot: UInt32) -> UInt32? {
+    let session = caller.session.rawValue
+    if let claim = locks.claim(ofRequest: sequence, by: session) { return claim }
+    var stored: [UInt8] = []
+    let isStored = sessions.withElement(slot) { session in
+      session.replies.append(replyTo: sequence, to: &stored)
     }
-    return nil
+    guard isStored, case .lock(.granted(let token))? = try? Reply(decodingAll: stored),
+      let claim = locks.claim(withToken: token), locks.claims[claim]?.session == session,
+      locks.claims[claim]?.sequence == sequence
+    else { return nil }
+    return claim
   }
 
   private func ahead(of claim: UInt32) -> UInt64 {
@@ -141,10 +142,12 @@ extension ReplicatedState {
       caller.slot != nil
     else { throw Failure(.lockNotHeld, bytes: release.name) }
     guard !release.name.isEmpty else {
+      guard !locks.isVoid(claim) else { throw Failure(.lockNotHeld, bytes: release.name) }
       removeClaim(claim, rests: false, into: &output)
       return output.reply(.released(depth: 0))
     }
-    guard let lock = locks.lock(named: release.name), let part = locks.part(of: claim, in: lock)
+    guard let lock = locks.lock(named: release.name), let part = locks.part(of: claim, in: lock),
+      locks.locks.withElement(lock, { $0.voidThrough < release.token })
     else { throw Failure(.lockNotHeld, bytes: release.name) }
     let depth = (locks.parts[part]?.depth ?? 1) - 1
     if depth > 0 {
@@ -162,33 +165,34 @@ extension ReplicatedState {
     into output: inout AppliedOutput
   ) throws(Failure) {
     guard let slot = caller.slot else { throw Failure(.sessionRequired) }
-    var claim = sessions.withElement(slot) { $0.firstClaim }
-    while let current = locks.claims[claim, orNone: LockTable.none] {
-      guard current.sequence == sequence.rawValue else {
-        claim = current.nextOfSession
-        continue
-      }
-      guard current.isWaiting else {
-        return output.reply(.lock(.granted(token: current.token)))
-      }
-      resolve(claim, .failure(Failure(.lockCancelled)), into: &output)
-      removeClaim(claim, rests: false, into: &output)
-      return output.reply(.done)
-    }
-    throw Failure(.lockNotHeld)
+    guard let claim = claim(ofRequest: sequence.rawValue, by: caller, slot),
+      let (isWaiting, token) = locks.claims[claim].map({ ($0.isWaiting, $0.token) }),
+      isWaiting || !locks.isVoid(claim)
+    else { throw Failure(.lockNotHeld) }
+    guard isWaiting else { return output.reply(.lock(.granted(token: token))) }
+    resolve(claim, .failure(Failure(.lockCancelled)), into: &output)
+    removeClaim(claim, rests: false, into: &output)
+    output.reply(.done)
   }
 
   mutating func forceRelease(
     _ name: [UInt8],
     into output: inout AppliedOutput
   ) throws(Failure) {
-    guard let lock = locks.lock(named: name), let first = locks.locks[lock]?.holders.first,
-      first != LockTable.none
-    else { throw Failure(.lockNotHeld, bytes: name) }
-    var part = first
-    while let holder = locks.parts[part, orNone: LockTable.none] {
-      let next = holder.next
-      if let claim = locks.claims[holder.claim] {
+    guard let lock = locks.lock(named: name), let newest = locks.newestGrant(of: lock) else {
+      throw Failure(.lockNotHeld, bytes: name)
+    }
+    locks.locks.update(lock) { $0.voidThrough = newest }
+    clearVoid(lock, into: &output)
+    output.reply(.done)
+  }
+
+  /// Takes away grants that an operator ended and tells their sessions, in steps; then others get on.
+  private mutating func clearVoid(_ lock: UInt32, into output: inout AppliedOutput) {
+    while let part = locks.voidPart(of: lock), let holder = locks.parts[part] {
+      guard stepsLeft > 0 else { return goOnLater(with: lock) }
+      stepsLeft -= LockTable.stepsALock
+      if let claim = locks.claims[holder.claim], let name = locks.locks[lock]?.name {
         output.push(
           .lockLost(token: claim.token, name: name),
           to: SessionID(claim.session),
@@ -196,10 +200,13 @@ extension ReplicatedState {
         )
       }
       removePart(part, of: holder.claim)
-      part = next
     }
     advance([lock], into: &output)
-    output.reply(.done)
+  }
+
+  private mutating func goOnLater(with lock: UInt32) {
+    let id = locks.locks.id(ofSlot: lock)
+    timers.insert(Timer(time: time.rawValue, kind: .lockAdvance, id: id))
   }
 
   /// Whether a grant of that token still holds that lock, and its session lives.
@@ -207,28 +214,35 @@ extension ReplicatedState {
     if limits.has(.fencesNothing), lockGuard.token <= locks.lastToken { return true }
     guard let claim = locks.claim(withToken: lockGuard.token),
       let lock = locks.lock(named: lockGuard.lock), locks.part(of: claim, in: lock) != nil,
+      locks.locks.withElement(lock, { $0.voidThrough < lockGuard.token }),
       let session = locks.claims[claim]?.session
     else { return false }
     return liveSession(SessionID(session)) != nil
   }
 
-  /// The lock that the longest bound prefix of `key` names, if one is bound.
-  func binding(of key: [UInt8]) -> [UInt8]? {
-    guard locks.bindings.count > 0 else { return nil }
+  /// Bound prefixes that are looked at for one key; only prefixes chosen to that end can make it more.
+  private static let bindingLooks = 64
+
+  /// The lock that the longest bound prefix of `key` names, if one is bound; and how many were looked at.
+  func binding(of key: [UInt8]) -> (lock: [UInt8]?, looks: Int) {
+    guard locks.bindings.count > 0 else { return (nil, 0) }
     let start: [UInt8] = []
     var upTo = key
-    while true {
+    var looks = 0
+    while looks < Self.bindingLooks {
+      looks += 1
       var found: Record?
       locks.bindings.visit(from: start.span, to: upTo + [0], isReverse: true) { record in
         found = record
         return false
       }
-      guard let found else { return nil }
+      guard let found else { return (nil, looks) }
       let prefix = found.key
-      if upTo.starts(with: prefix) { return found.value }
+      if upTo.starts(with: prefix) { return (found.value, looks) }
       // A shorter prefix of the key cannot be longer than what both have in common.
-      upTo = Array(zip(prefix, upTo).prefix { $0 == $1 }.map { $0.0 })
+      upTo = Array(upTo[..<MapNode.commonPrefix(prefix.span, upTo.span)])
     }
+    return (nil, .max)
   }
 
   mutating func bind(_ bind: BindPrefix, into output: inout AppliedOutput) throws(Failure) {
@@ -275,7 +289,7 @@ extension ReplicatedState {
     var open = freed
     let granted = locks.advance(
       &open,
-      limit: limits.clearingSteps,
+      steps: &stepsLeft,
       at: time.rawValue,
       sessions: sessions
     )
@@ -283,11 +297,7 @@ extension ReplicatedState {
       let token = locks.claims[claim]?.token ?? 0
       resolve(claim, .lock(.granted(token: token)), into: &output)
     }
-    for lock in open {
-      timers.insert(
-        Timer(time: time.rawValue, kind: .lockAdvance, id: locks.locks.id(ofSlot: lock))
-      )
-    }
+    for lock in Set(open).sorted() { goOnLater(with: lock) }
   }
 
   /// Takes one part from a claim, and the claim away if it was the last.
@@ -305,7 +315,8 @@ extension ReplicatedState {
     for part in locks.partsOf(claim) {
       guard let lock = locks.parts[part]?.lock else { continue }
       freed.append(lock)
-      if until > time.rawValue, !limits.has(.neverRests) { rest(lock, until: until) }
+      let isVoid = locks.locks.withElement(lock) { removed.token <= $0.voidThrough }
+      if until > time.rawValue, !isVoid, !limits.has(.neverRests) { rest(lock, until: until) }
       _ = locks.remove(part)
     }
     unlink(claim)
@@ -351,7 +362,9 @@ extension ReplicatedState {
   /// Goes on with a lock that rested, or whose waiters were too many for one entry.
   mutating func advance(_ timer: Timer, into output: inout AppliedOutput) {
     guard let lock = locks.locks.slot(of: timer.id) else { return }
-    advance([lock], into: &output)
+    // Whatever the limit is, it goes on.
+    stepsLeft = max(stepsLeft, 1)
+    clearVoid(lock, into: &output)
   }
 }
 

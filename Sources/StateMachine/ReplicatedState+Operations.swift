@@ -3,8 +3,10 @@ internal import RoostWire
 /// What the operations of one command share.
 struct Execution {
   let session: SessionID
-  /// Keys that may still be changed or compared.
+  /// Operations and compares that may still be done, and keys changed.
   var stepsLeft: Int
+  /// Keys that its ranges and deletions may still look at.
+  var looks: Looks
   /// Leases made for keys with a time to live.
   var madeLeases: [UInt64] = []
 
@@ -13,6 +15,9 @@ struct Execution {
     guard steps <= stepsLeft else { throw Failure(.tooManyOperations) }
     stepsLeft -= steps
   }
+
+  /// Counts the copying of a value that the request did not bring along.
+  mutating func countCopy(of byteCount: Int) throws(Failure) { try count(byteCount / 4096) }
 }
 
 /// Commands on keys: each happens as a whole, in one revision, or not at all.
@@ -22,7 +27,11 @@ extension ReplicatedState {
     by caller: Caller,
     into output: inout [UInt8]
   ) throws(Failure) {
-    var execution = Execution(session: caller.session, stepsLeft: limits.operations)
+    var execution = Execution(
+      session: caller.session,
+      stepsLeft: limits.operations,
+      looks: Looks(limits)
+    )
     keyspace.begin(at: time.rawValue)
     let start = output.count
     do throws(Failure) {
@@ -53,8 +62,13 @@ extension ReplicatedState {
     case .delete(let delete): try run(delete, &execution, into: &output)
     case .deleteRange(let delete): try run(delete, &execution, into: &output)
     case .update(let update): try run(update, &execution, into: &output)
-    case .get(let get): try read(get, into: &output)
-    case .range(let range): try read(range, into: &output)
+    case .get(let get):
+      try execution.count()
+      try read(get, into: &output)
+    case .range(let range):
+      try execution.count()
+      guard !execution.looks.isSpent else { throw Failure(.tooManyOperations) }
+      try read(range, &execution.looks, into: &output)
     case .transaction(let transaction): try run(transaction, &execution, into: &output)
     }
   }
@@ -97,7 +111,7 @@ extension ReplicatedState {
     _ options: WriteOptions,
     _ execution: inout Execution
   ) throws(Failure) -> UInt64 {
-    try checkGuard(options.lockGuard, of: key)
+    try checkGuard(options.lockGuard, of: key, &execution)
     if let condition = options.condition { try check(condition, of: key) }
     switch options.lifetime {
     case .unbounded: return 0
@@ -115,9 +129,16 @@ extension ReplicatedState {
   }
 
   /// Refuses a write whose grant is gone, or that needs one and brings none.
-  private func checkGuard(_ lockGuard: LockGuard?, of key: [UInt8]) throws(Failure) {
+  private func checkGuard(
+    _ lockGuard: LockGuard?,
+    of key: [UInt8],
+    _ execution: inout Execution
+  ) throws(Failure) {
     if let lockGuard, !holds(lockGuard) { throw Failure(.fenced, bytes: lockGuard.lock) }
-    guard let lock = binding(of: key) else { return }
+    let (lock, looks) = binding(of: key)
+    // Where prefixes are bound as usual, two or three looks find the one that counts.
+    try execution.count(max(looks - 4, 0))
+    guard let lock else { return }
     guard lockGuard?.lock == lock else { throw Failure(.prefixBound, bytes: lock) }
   }
 
@@ -176,29 +197,43 @@ extension ReplicatedState {
       throw Failure(.tooManyOperations, detail: UInt64(count))
     }
     try execution.count(max(taken, 1))
-    var removed: [Record] = []
-    var byteCount = 0
-    keyspace.map.visit(from: range.start.span, to: range.end) { record in
-      guard removed.count < taken else { return false }
-      guard !record.isTombstone else { return true }
-      removed.append(record)
-      byteCount += record.encodedByteCount(withValue: true)
-      return true
+    let (removed, byteCount) = firstRecords(in: range, taken, &execution.looks)
+    guard removed.count == taken || (delete.limit != nil && !removed.isEmpty) else {
+      throw Failure(.tooManyOperations, detail: UInt64(count))
     }
     if delete.wantsPrevious, byteCount > limits.replyBytes {
       throw Failure(.replyTooLarge, detail: UInt64(limits.replyBytes))
     }
     if locks.bindings.count > 0 || delete.lockGuard != nil {
-      for record in removed { try checkGuard(delete.lockGuard, of: record.key) }
+      for record in removed { try checkGuard(delete.lockGuard, of: record.key, &execution) }
     }
     for record in removed { record.withKey { key in _ = keyspace.remove(key) } }
     append(
       removed,
       count: removed.count,
       delete.wantsPrevious,
-      more: taken < count,
+      more: removed.count < count,
       to: &output
     )
+  }
+
+  /// The first `count` records of a range, or fewer if that would take too many looks; and their bytes.
+  private func firstRecords(
+    in range: KeyRange,
+    _ count: Int,
+    _ looks: inout Looks
+  ) -> (records: [Record], byteCount: Int) {
+    var records: [Record] = []
+    var byteCount = 0
+    keyspace.map.visit(from: range.start.span, to: range.end, liveOnly: true) { record in
+      guard records.count < count, !looks.isSpent else { return false }
+      looks.count(isThere: !record.isTombstone)
+      guard !record.isTombstone else { return true }
+      records.append(record)
+      byteCount += record.encodedByteCount(withValue: true)
+      return true
+    }
+    return (records, byteCount)
   }
 
   private mutating func run(
@@ -209,6 +244,7 @@ extension ReplicatedState {
     try execution.count()
     let lease = try admit(update.key, update.options, &execution)
     let old = keyspace.find(update.key.span)
+    try execution.countCopy(of: old?.valueByteCount ?? 0)
     let (value, number) = try Self.value(of: old, changedBy: update.change)
     let (made, previous) = keyspace.put(update.key.span, value.span, lease: lease)
     Self.append(made, number: number, update.options.wantsPrevious ? previous : nil, to: &output)

@@ -60,7 +60,9 @@ extension ReplicatedState {
   private func answer(_ query: Query, into output: inout [UInt8]) throws(Failure) {
     switch query {
     case .get(let get): try read(get, into: &output)
-    case .range(let range): try read(range, into: &output)
+    case .range(let range):
+      var looks = Looks(limits)
+      try read(range, &looks, into: &output)
     case .status: Reply.inspection(.status(status)).encode(into: &output)
     case .sessions(let id, let limit): listSessions(after: id, limit, into: &output)
     case .leases(let id, let limit): listLeases(after: id, limit, into: &output)
@@ -87,12 +89,16 @@ extension ReplicatedState {
     var record = keyspace.find(get.key.span)
     if get.revision > .zero {
       let newest = keyspace.map.find(get.key.span)
-      record = newest.flatMap { keyspace.version(of: $0, at: revision) }
+      record = newest.flatMap { keyspace.version(of: $0, at: revision).record }
     }
     appendValue(record, at: revision, to: &output)
   }
 
-  func read(_ query: RangeQuery, into output: inout [UInt8]) throws(Failure) {
+  func read(
+    _ query: RangeQuery,
+    _ looks: inout Looks,
+    into output: inout [UInt8]
+  ) throws(Failure) {
     let revision = try readable(query.revision)
     let range = query.range
     if query.countOnly, query.revision == .zero, query.filter == nil {
@@ -109,16 +115,21 @@ extension ReplicatedState {
     let start = output.count
     output.append(contentsOf: [0, 0, 4])
     output.append(littleEndian: revision)
-    var page = PageInProgress(query, limits)
+    let isPinned = query.revision > .zero
+    var page = PageInProgress(query, limits, looks)
     var entries: [UInt8] = []
-    keyspace.map.visit(from: range.start.span, to: range.end, isReverse: query.isReverse) {
-      newest in
-      let isPinned = query.revision > .zero
-      let record =
+    keyspace.map.visit(
+      from: range.start.span,
+      to: range.end,
+      isReverse: query.isReverse,
+      liveOnly: !isPinned
+    ) { newest in
+      let (record, past) =
         isPinned
-        ? keyspace.version(of: newest, at: revision) : (newest.isTombstone ? nil : newest)
-      return page.add(record, newest: newest, to: &entries)
+        ? keyspace.version(of: newest, at: revision) : (newest.isTombstone ? nil : newest, 0)
+      return page.add(record, past: past, newest: newest, to: &entries)
     }
+    looks = page.looks
     output.append(littleEndian: page.count)
     output.append(page.next == nil ? 0 : 1)
     output.append(short: page.next ?? [])
@@ -147,30 +158,55 @@ extension ReplicatedState {
   }
 }
 
+/// How many versions of keys one command or query may still look at, in eighths of a key.
+///
+/// A key that is there counts for one, whatever is done with it then; a tombstone for an eighth.
+struct Looks {
+  private static var eighths: Int { 8 }
+  /// Versions of a key's past that are looked at for nothing: that many any short history has.
+  private static var freeVersions: Int { 16 }
+
+  private var left: Int
+
+  init(_ limits: StateLimits) { left = Self.eighths * limits.operations }
+
+  var isSpent: Bool { left <= 0 }
+
+  /// Counts one place of the map, and the versions that were passed to find the one of an old revision.
+  mutating func count(isThere: Bool, past: Int = 0) {
+    left -= (isThere ? Self.eighths : 1) + max(past - Self.freeVersions, 0)
+  }
+}
+
 /// A page of a range while it is filled.
 private struct PageInProgress {
   let query: RangeQuery
   let keyLimit: Int
   let byteLimit: Int
-  var stepsLeft: Int
+  private(set) var looks: Looks
   var count: UInt64 = 0
   var byteCount = 0
   /// Where the next page begins, once this one is full.
   var next: [UInt8]?
 
-  init(_ query: RangeQuery, _ limits: StateLimits) {
+  init(_ query: RangeQuery, _ limits: StateLimits, _ looks: Looks) {
     self.query = query
     let keys = query.limit == 0 ? limits.pageKeys : Int(query.limit)
     keyLimit = query.countOnly ? .max : min(keys, limits.pageKeys)
     let bytes = query.byteLimit == 0 ? limits.pageBytes : Int(query.byteLimit)
     byteLimit = min(bytes, limits.pageBytes)
-    stepsLeft = limits.operations
+    self.looks = looks
   }
 
   /// Takes the next key of the range; answers whether the page goes on.
-  mutating func add(_ record: Record?, newest: Record, to entries: inout [UInt8]) -> Bool {
-    guard stepsLeft > 0 else { return end(before: newest) }
-    stepsLeft -= 1
+  mutating func add(
+    _ record: Record?,
+    past: Int,
+    newest: Record,
+    to entries: inout [UInt8]
+  ) -> Bool {
+    guard !looks.isSpent else { return end(before: newest) }
+    looks.count(isThere: record != nil, past: past)
     guard let record, passes(record) else { return true }
     let size = query.countOnly ? 0 : record.encodedByteCount(withValue: !query.keysOnly)
     let isFull = count >= UInt64(keyLimit) || (count > 0 && byteCount + size > byteLimit)

@@ -47,7 +47,7 @@ extension ReplicatedState {
   mutating func close(_ caller: Caller, into output: inout AppliedOutput) throws(Failure) {
     guard let slot = caller.slot else { throw Failure(.sessionRequired) }
     end(slot, isClean: true)
-    reapSession(slot, steps: limits.operations, into: &output)
+    reapSession(slot, into: &output)
     output.reply(.done)
   }
 
@@ -100,19 +100,19 @@ extension ReplicatedState {
   /// Works off what is due; what is left then is due at once again.
   mutating func clear(into output: inout AppliedOutput) {
     forgetOneShots(steps: limits.clearingSteps)
-    var steps = limits.clearingSteps
-    while steps > 0, let timer = timers.first, timer.time <= time.rawValue {
-      steps -= 1
+    stepsLeft = limits.clearingSteps
+    while stepsLeft > 0, let timer = timers.first, timer.time <= time.rawValue {
+      stepsLeft -= 1
       switch timer.kind {
       case .sessionEnd: sessionMayEnd(timer)
-      case .leaseEnd: leaseMayEnd(timer, steps: &steps)
+      case .leaseEnd: leaseMayEnd(timer)
       case .sessionReap:
         _ = timers.removeFirst()
         guard let slot = sessions.slot(of: timer.id) else { continue }
-        steps -= reapSession(slot, steps: steps, into: &output)
+        reapSession(slot, into: &output)
       case .leaseReap:
         if let slot = leases.slot(of: timer.id) {
-          reapLease(timer, slot, steps: &steps)
+          reapLease(timer, slot)
         } else {
           _ = timers.removeFirst()
         }
@@ -171,31 +171,22 @@ extension ReplicatedState {
     end(slot, isClean: false)
   }
 
-  /// Takes away what an ended session leaves behind, and then itself.
-  ///
-  /// - Returns: The steps that it took.
-  @discardableResult
-  private mutating func reapSession(
-    _ slot: UInt32,
-    steps: Int,
-    into output: inout AppliedOutput
-  ) -> Int {
+  /// Takes away what an ended session leaves behind, in steps, and then itself.
+  private mutating func reapSession(_ slot: UInt32, into output: inout AppliedOutput) {
     let id = sessions.id(ofSlot: slot)
     let rests = sessions.withElement(slot) { $0.endsUncleanly }
-    var left = max(steps, 1)
-    while left > 0 {
+    stepsLeft = max(stepsLeft, 1)
+    while stepsLeft > 0 {
       let claim = sessions.withElement(slot) { $0.firstClaim }
       guard claim != LockTable.none else { break }
-      left -= locks.claims[claim]?.partCount ?? 1
+      stepsLeft -= LockTable.stepsALock * (locks.claims[claim]?.partCount ?? 1)
       removeClaim(claim, rests: rests, into: &output)
     }
-    let before = keyspace.attachments.count
-    if left > 0, limits.has(.leavesOrphans) || removeKeys(of: id, limit: left) {
+    if stepsLeft > 0, limits.has(.leavesOrphans) || removeKeys(of: id) {
       sessions.remove(slot)
     } else {
       timers.insert(Timer(time: time.rawValue, kind: .sessionReap, id: id))
     }
-    return steps - left + before - keyspace.attachments.count
   }
 }
 

@@ -33,6 +33,9 @@ package struct ReplicatedState: Sendable {
   package var permits: (@Sendable (Access, SessionID) -> Bool)?
   /// A running hash over all that was ever answered.
   var transcript: UInt64 = 0
+  /// What may still be cleared away or granted before the rest has to wait for another entry; it is set anew
+  /// for each command and for what is due.
+  var stepsLeft = 0
   #if PLANTED_BUGS
   var flaw: StateFlaw?
   #endif
@@ -88,7 +91,7 @@ package struct ReplicatedState: Sendable {
     time = max(time, has(.timeAhead) ? ClusterTime(stamp.rawValue &* 2) : stamp)
     let replyStart = output.replyBytes.count
     let eventStart = output.eventBytes.count
-    let firstChange = keyspace.changes.next
+    let (firstChange, bytesBefore) = (keyspace.changes.next, keyspace.madeBytes)
     clear(into: &output)
     var offset = 0
     var nextLook = 0
@@ -103,7 +106,8 @@ package struct ReplicatedState: Sendable {
     }
     // Twice what was made, and a little more: history shrinks however large the entries are.
     forgetHistory(
-      steps: limits.clearingSteps + 2 * Int(keyspace.changes.next - firstChange)
+      steps: limits.clearingSteps + 2 * Int(keyspace.changes.next - firstChange),
+      byteCount: Self.forgottenBytes + 2 * Int(keyspace.madeBytes &- bytesBefore)
     )
     settleTimers()
     noteTranscript(output, repliesFrom: replyStart, eventsFrom: eventStart)
@@ -132,13 +136,17 @@ package struct ReplicatedState: Sendable {
     transcript = StateHash.mix(transcript ^ sums)
   }
 
+  /// Bytes of values that an entry which writes nothing gives back to the system: that takes time too.
+  private static let forgottenBytes = 1 << 20
+
   /// Forgets changes that nothing keeps any more, a bounded number at a time.
-  private mutating func forgetHistory(steps: Int) {
+  private mutating func forgetHistory(steps: Int, byteCount: Int) {
+    var bytesLeft = byteCount
     for _ in 0..<steps {
-      guard keyspace.changes.count > 0 else { return }
+      guard keyspace.changes.count > 0, bytesLeft > 0 else { return }
       let change = keyspace.changes[keyspace.changes.first]
       guard isForgettable(change) else { return }
-      keyspace.forgetOldestChange()
+      bytesLeft -= keyspace.forgetOldestChange()
     }
   }
 

@@ -94,8 +94,9 @@ package struct StateLimits: Hashable, Sendable {
   package var oneShotAhead: UInt64 = 60_000_000_000
   /// The longest reply that a mutating request may have.
   package var replyBytes = 1 << 20
-  /// The most keys that one command changes, and steps that one read takes: nothing else happens meanwhile, so it stays under 1 ms.
-  package var operations = 600
+  /// Operations and compares of one command, keys that it changes, and keys that its ranges look at: nothing else
+  /// happens meanwhile, so that many stay under 1 ms.
+  package var operations = 512
   /// Keys, claims and deadlines that one entry clears away.
   package var clearingSteps = 256
   /// Revisions that history keeps however old they are.
@@ -105,10 +106,10 @@ package struct StateLimits: Hashable, Sendable {
   /// What history may cost in bytes before ``historyRevisions`` alone keeps it.
   package var historyBytes: UInt64 = 64 << 20
   /// Keys and values of one page, and the most that are asked for.
-  package var pageKeys = 600
+  package var pageKeys = 512
   package var pageBytes = 1 << 20
   /// Sessions, leases, locks or keys of one list.
-  package var listed = 1000
+  package var listed = 500
   #if PLANTED_BUGS
   /// A mistake that a test has switched on.
   package var flaw: Flaw?

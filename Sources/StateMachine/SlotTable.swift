@@ -33,6 +33,8 @@ struct SlotTable<Element: SlotElement>: Sendable {
   private let kind: UInt64
   private let epoch: UInt64
   private var slots = ChunkedArray<Slot>()
+  /// A bit for each slot that is in use, 64 a word.
+  private var used = ChunkedArray<UInt64>()
   private var firstFree = SlotTable.none
   private(set) var count = 0
 
@@ -43,6 +45,33 @@ struct SlotTable<Element: SlotElement>: Sendable {
 
   /// How many slots there are, used or not; ids of a list go through them in order.
   var slotCount: Int { slots.count }
+
+  /// The first slot from `slot` on that is in use.
+  func firstUsed(from slot: Int) -> Int? {
+    var word = slot >> 6
+    guard word < used.count else { return nil }
+    var bits = used[word] & (UInt64.max << UInt64(slot & 63))
+    while bits == 0 {
+      word += 1
+      guard word < used.count else { return nil }
+      bits = used[word]
+    }
+    return word << 6 + bits.trailingZeroBitCount
+  }
+
+  private mutating func note(_ slot: Int, isUsed: Bool) {
+    let bit = UInt64(1) << UInt64(slot & 63)
+    used.update(slot >> 6) { word in
+      if isUsed { word |= bit } else { word &= ~bit }
+    }
+  }
+
+  /// Adds a slot behind the last.
+  private mutating func append(_ slot: Slot) {
+    if slots.count & 63 == 0 { used.append(0) }
+    slots.append(slot)
+    if slot.element != nil { note(slots.count - 1, isUsed: true) }
+  }
 
   /// Whether one more object has room.
   var hasRoom: Bool { firstFree != Self.none || slots.count < Self.slotLimit }
@@ -80,7 +109,7 @@ struct SlotTable<Element: SlotElement>: Sendable {
     precondition(hasRoom, "there is room for one more")
     count += 1
     if firstFree == Self.none {
-      slots.append(Slot())
+      append(Slot())
       firstFree = UInt32(slots.count - 1)
     }
     let slot = firstFree
@@ -89,6 +118,7 @@ struct SlotTable<Element: SlotElement>: Sendable {
       slot.element = element
       return slot.nextFree
     }
+    note(Int(slot), isUsed: true)
     return slot
   }
 
@@ -105,6 +135,7 @@ struct SlotTable<Element: SlotElement>: Sendable {
     }
     guard element != nil else { return nil }
     count -= 1
+    note(Int(slot), isUsed: false)
     if !isUsedUp { firstFree = slot }
     return element
   }
@@ -140,7 +171,7 @@ extension SlotTable where Element: SnapshotElement {
       count += 1
     }
     guard slots.count < Self.slotLimit else { throw .invalid("number of slots") }
-    slots.append(slot)
+    append(slot)
   }
 
   /// Refuses a list of free slots that leads astray.

@@ -14,7 +14,7 @@ package import RoostWire
 ///     4     length of the rest
 ///     ...   body
 package struct SnapshotWriter: Sendable {
-  package static let version: UInt32 = 1
+  package static let version: UInt32 = 2
   static let magic: UInt64 = 0x4554_4154_5354_534F
   /// Chunks are about this long, unless a single record is longer.
   package static let chunkByteCount = 1 << 18

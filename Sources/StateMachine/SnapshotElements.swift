@@ -131,6 +131,7 @@ extension Lock: SnapshotElement {
     waiters = try ClaimList(decoding: &input)
     joinedWaiters = Int(try input.read(UInt32.self))
     restsUntil = try input.read()
+    voidThrough = try input.read()
   }
 
   func encode(into output: inout [UInt8]) {
@@ -142,6 +143,7 @@ extension Lock: SnapshotElement {
     waiters.encode(into: &output)
     output.append(littleEndian: UInt32(joinedWaiters))
     output.append(littleEndian: restsUntil)
+    output.append(littleEndian: voidThrough)
   }
 }
 

@@ -136,12 +136,13 @@ extension ReplicatedState {
     }
     for slot in 0..<UInt32(locks.claims.slotCount) {
       guard let claim = locks.claims[slot] else { continue }
-      if !claim.isWaiting { locks.grants.setSlot(slot, under: claim.token.bigEndianBytes) }
       guard sessions.slot(of: claim.session) == claim.sessionSlot,
         isLink(claim.nextOfSession, in: locks.claims),
         isLink(claim.previousOfSession, in: locks.claims),
         isLink(claim.firstPart, in: locks.parts)
       else { throw .invalid("claim") }
+      try checkParts(of: claim, in: slot)
+      locks.noteRestored(claim, in: slot)
     }
     for slot in 0..<UInt32(sessions.slotCount) {
       guard let session = sessions[slot] else { continue }
@@ -152,6 +153,18 @@ extension ReplicatedState {
 
   private func isLink<Element>(_ slot: UInt32, in table: SlotTable<Element>) -> Bool {
     slot == LockTable.none || (slot < table.slotCount && table[slot] != nil)
+  }
+
+  private func checkParts(of claim: Claim, in slot: UInt32) throws(WireError) {
+    var part = claim.firstPart
+    var count = 0
+    while part != LockTable.none {
+      guard isLink(part, in: locks.parts), let current = locks.parts[part], current.claim == slot,
+        count < claim.partCount
+      else { throw .invalid("claim's parts") }
+      count += 1
+      part = current.nextOfClaim
+    }
   }
 
   private func checkList(_ list: ClaimList, of lock: UInt32) throws(WireError) {

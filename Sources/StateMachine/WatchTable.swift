@@ -29,81 +29,98 @@ package struct WatchOutput: Sendable {
 ///
 /// A watcher that keeps up is found through an index by the key that changed, so what a write costs does
 /// not grow with watches elsewhere. When a connection has more than its budget of bytes unsent, its watchers are left
-/// behind, and later told what they missed from the retained history, in bounded steps; nothing is buffered for them. Either
-/// way each is told every change of its range once, in order, whole revisions at a time or in marked fragments.
+/// behind, and later told what they missed from the retained history; nothing is buffered for them. Either way each
+/// is told every change of its range once, in order, whole revisions at a time or in marked fragments.
+///
+/// No call does more than a bounded number of steps, however many watch one key or end at once; while
+/// ``hasWork`` is true, another call goes on where the last one stopped.
 package struct WatchTable: Sendable {
   struct Watcher: Sendable {
     let id: WatcherID
     let request: WatchRequest
-    /// The place of its connection in ``accounts``.
-    let account: Int
-    /// The first revision that it has not been told, or not wholly.
+    let session: SessionID
+    /// The first revision that it has not been told wholly.
     var next: UInt64
-    /// Whether its last event said that more of ``next`` follows.
-    var isInside = false
-    /// Whether it has been told everything up to where the table is.
+    /// Whether it is told by the keys that change, from the index; else from history, as its turn comes.
     var keepsUp: Bool
     /// While it is behind: the position to go on at.
     var position: UInt64
+    /// Whether a fragment of revision `next` was sent that announced more.
+    var owesRest = false
+    /// Whether the round under way concerns it.
+    var isTouched = false
   }
 
   /// What one connection's watchers have in common.
   struct Account: Sendable {
+    var count = 0
     var unsentBytes = 0
-    var slots: [Int] = []
-  }
-
-  /// The changes of the last event, which the next one often tells too.
-  struct LastBody: Sendable {
-    var positions: ArraySlice<UInt64> = []
-    var wantsPrevious = false
-    var bytes: [UInt8] = []
+    /// Slots of those that are behind, in turn; some have ended meanwhile.
+    var behind = Queue<Int>()
+    /// Whether the connection waits for its turn to catch up.
+    var isQueued = false
   }
 
   /// Bytes that a connection may have unsent before its watchers are left behind.
-  private let byteBudget: Int
+  let byteBudget: Int
   /// An event is cut here, and goes on in the next.
-  private let fragmentByteCount: Int
-  private var watchers: [Watcher?] = []
+  let fragmentByteCount: Int
+  /// Watchers of one round that are found in one go; a revision that more watch is told over several calls.
+  let pairLimit: Int
+  var watchers = ChunkedArray<Watcher?>()
   private var free: [Int] = []
-  private var slots: [WatcherID: Int] = [:]
-  private var accounts: [Account] = []
-  private var freeAccounts: [Int] = []
-  private var accountPlaces: [UInt64: Int] = [:]
-  private var lastBody = LastBody()
-  private var index = RangeIndex()
-  /// Slots of watchers that are behind, ascending.
-  private var behind: [Int] = []
-  /// The slot that catches up first, so that each has its turn.
-  private var firstToCatchUp = 0
-  /// The position of the first change that the table has not seen.
-  private var seen: UInt64
-  private var revision: UInt64
+  /// Slots by connection and number, most significant byte first.
+  private var slots = OrderedMap()
+  var index = RangeIndex()
+  /// Connections that have watches, by number.
+  var accounts: [UInt64: Account] = [:]
+  /// Connections with watchers that are behind and can be told, in turn; some are gone meanwhile.
+  var waiting = Queue<UInt64>()
+  /// The changes of the last event in a round that concerns many, which the next one often tells too.
+  var lastBody = LastBody()
+  /// Connections whose watches end, in steps.
+  private var closing: [UInt64] = []
+  /// The next slot to get a note of progress, while notes are given.
+  private var noted: Int?
+  /// The position of the first change that the table has not told those who keep up.
+  var seen: UInt64
+  /// The revision up to which all who keep up have been told.
+  var revision: UInt64
+  /// Changes that are being told, if that took more than one call.
+  var round: Round?
+  /// Whether the last call left something for another.
+  private var isUnfinished = false
 
   /// An empty table beside `state`.
   package init(
     beside state: ReplicatedState,
     byteBudget: Int = 4 << 20,
-    fragmentByteCount: Int = 1 << 18
+    fragmentByteCount: Int = 1 << 18,
+    pairLimit: Int = 512
   ) {
     self.byteBudget = byteBudget
     self.fragmentByteCount = fragmentByteCount
+    self.pairLimit = pairLimit
     seen = state.keyspace.changes.next
     revision = state.keyspace.revision
   }
 
   package var count: Int { slots.count }
 
+  /// How many watches a connection has.
+  package func count(of connection: UInt64) -> Int { accounts[connection]?.count ?? 0 }
+
   /// Takes all that `state` holds for told: a table without watches need not be moved on.
   package mutating func skip(to state: ReplicatedState) {
     precondition(count == 0, "nobody misses anything")
+    round = nil
     seen = state.keyspace.changes.next
     revision = state.keyspace.revision
   }
 
-  /// Whether a call of ``advance(on:steps:into:)`` would find watchers to tell what they missed.
+  /// Whether a call of ``advance(on:steps:into:)`` would find something to do without a new change.
   package var hasWork: Bool {
-    behind.contains { mayCatchUp($0) }
+    count > 0 && (isUnfinished || !waiting.isEmpty || !closing.isEmpty || noted != nil)
   }
 
   /// Starts a watch; one of the same id ends.
@@ -126,378 +143,196 @@ package struct WatchTable: Sendable {
       throw Failure(.compacted, detail: state.keyspace.oldest + 1)
     }
     cancel(id)
-    let keepsUp = start > revision
-    let account = account(of: id.connection)
+    // Who comes while a round is under way would miss what of it was told already.
+    let keepsUp = start > max(revision, round?.revision ?? 0)
     let watcher = Watcher(
       id: id,
       request: request,
-      account: account,
+      session: session,
       next: start,
       keepsUp: keepsUp,
       position: state.keyspace.changes.position(ofRevision: start)
     )
     let slot = free.popLast() ?? watchers.count
     if slot == watchers.count { watchers.append(watcher) } else { watchers[slot] = watcher }
-    slots[id] = slot
-    accounts[account].slots.append(slot)
-    if keepsUp { index.insert(request.range, id: slot) } else { leaveBehind(slot) }
+    slots.setSlot(UInt32(slot), under: id.key)
+    accounts[id.connection, default: Account()].count += 1
+    if keepsUp { index.insert(request.range, id: slot) } else { queue(slot, of: id.connection) }
     return Revision(start)
-  }
-
-  private mutating func account(of connection: UInt64) -> Int {
-    if let place = accountPlaces[connection] { return place }
-    let place = freeAccounts.popLast() ?? accounts.count
-    if place == accounts.count { accounts.append(Account()) } else { accounts[place] = Account() }
-    accountPlaces[connection] = place
-    return place
   }
 
   /// Ends a watch; nothing more comes of it.
   package mutating func cancel(_ id: WatcherID) {
-    guard let slot = slots.removeValue(forKey: id), let watcher = watchers[slot] else { return }
+    let key = id.key
+    guard let slot = slots.slot(under: key).map({ Int($0) }), let watcher = watchers[slot] else {
+      return
+    }
+    slots.remove(key.span)
     if watcher.keepsUp { index.remove(watcher.request.range, id: slot) }
-    if !watcher.keepsUp { behind.removeAll { $0 == slot } }
-    accounts[watcher.account].slots.removeAll { $0 == slot }
+    accounts[id.connection]?.count -= 1
     watchers[slot] = nil
     free.append(slot)
   }
 
-  /// Ends all watches of a connection that is gone.
+  /// Ends all watches of a connection that is gone: nothing more comes of them.
+  ///
+  /// A bounded number is cleared away at once, and the rest in the next calls of ``advance(on:steps:into:)``.
   package mutating func cancelAll(of connection: UInt64) {
-    guard let place = accountPlaces.removeValue(forKey: connection) else { return }
-    for slot in accounts[place].slots {
-      if let watcher = watchers[slot] { cancel(watcher.id) }
-    }
-    accounts[place] = Account()
-    freeAccounts.append(place)
+    guard accounts.removeValue(forKey: connection) != nil else { return }
+    closing.append(connection)
+    var steps = 256
+    closeConnections(&steps)
   }
 
-  /// How many watches a connection has.
-  package func count(of connection: UInt64) -> Int {
-    accountPlaces[connection].map { accounts[$0].slots.count } ?? 0
+  private mutating func closeConnections(_ steps: inout Int) {
+    while steps > 0, let connection = closing.first {
+      var ids: [WatcherID] = []
+      let start = connection.bigEndianBytes
+      slots.visit(from: start.span, to: KeyRange(prefix: start).end) { record in
+        guard ids.count < max(steps / 2, 1), let id = watchers[Int(record.created)]?.id else {
+          return false
+        }
+        ids.append(id)
+        return true
+      }
+      for id in ids { cancel(id) }
+      steps -= 2 * max(ids.count, 1)
+      if ids.isEmpty { closing.removeFirst() }
+    }
   }
 
   /// Notes that so many bytes of events have left the node on a connection.
   package mutating func didSend(_ byteCount: Int, on connection: UInt64) {
-    guard let place = accountPlaces[connection] else { return }
-    accounts[place].unsentBytes -= byteCount
+    accounts[connection]?.unsentBytes -= byteCount
+    queue(connection)
   }
 
-  /// Tells watchers what has changed since the last call.
+  /// Lets a watcher that is behind wait for its turn.
+  mutating func queue(_ slot: Int, of connection: UInt64) {
+    accounts[connection]?.behind.append(slot)
+    queue(connection)
+  }
+
+  /// Lets a connection wait for its turn, if any of its watchers is behind and may be told more.
+  mutating func queue(_ connection: UInt64) {
+    guard let account = accounts[connection], !account.isQueued, !account.behind.isEmpty,
+      account.unsentBytes < byteBudget / 2
+    else { return }
+    accounts[connection]?.isQueued = true
+    waiting.append(connection)
+  }
+
+  /// Changes the watcher in a slot where it lies.
+  mutating func change(_ slot: Int, _ body: (inout Watcher) -> Void) {
+    watchers.update(slot) { watcher in
+      guard var changed = watcher.take() else { return }
+      body(&changed)
+      watcher = changed
+    }
+  }
+
+  /// Tells watchers what has changed since the last call, as far as the steps suffice.
   ///
   /// - Parameters:
   ///   - state: The state after the entries that were applied meanwhile.
-  ///   - steps: Changes that may be looked at for watchers that are behind; the rest waits for the next call.
+  ///   - steps: What may be looked at and told for those who are behind; an event takes more the longer it is.
+  ///   - tellingSteps: The same for those who keep up, for notes, and for connections that are gone.
   ///   - output: Where events are appended.
   package mutating func advance(
     on state: ReplicatedState,
-    steps: Int = 4096,
+    steps: Int = 1000,
+    tellingSteps: Int = 1000,
     into output: inout WatchOutput
   ) {
     let changes = state.keyspace.changes
-    lastBody = LastBody()
-    if seen < changes.first {
-      // A snapshot took the place of the state: what came between can only be found in history.
-      for slot in watchers.indices where watchers[slot]?.keepsUp == true { fallBehind(slot) }
-      seen = changes.first
-    }
-    tellThoseWhoKeepUp(state, into: &output)
-    seen = max(seen, changes.next)
-    revision = max(revision, state.keyspace.revision)
-    catchUp(state, steps: steps, into: &output)
+    if seen < changes.first { loseTrack(state) }
+    var telling = tellingSteps
+    closeConnections(&telling)
+    tellThoseWhoKeepUp(state, &telling, into: &output)
+    noteProgress(&telling, into: &output)
+    var catchingUp = steps
+    catchUp(state, &catchingUp, into: &output)
+    isUnfinished = seen < changes.next
   }
 
-  /// Appends a note to every watcher that wants notes and has been told everything.
+  /// Begins to give a note to every watcher that wants notes and has been told everything.
   package mutating func noteProgress(into output: inout WatchOutput) {
-    for slot in watchers.indices {
+    guard noted == nil else { return }
+    noted = 0
+    var steps = 1000
+    noteProgress(&steps, into: &output)
+  }
+
+  private mutating func noteProgress(_ steps: inout Int, into output: inout WatchOutput) {
+    while let slot = noted, steps > 0 {
+      guard slot < watchers.count else { return noted = nil }
+      noted = slot + 1
+      steps -= 1
       guard let watcher = watchers[slot], watcher.keepsUp, watcher.request.wantsProgress,
-        watcher.next <= revision + 1, accounts[watcher.account].unsentBytes < byteBudget
+        watcher.next <= revision + 1, hasRoom(watcher.id.connection)
       else { continue }
-      send(WatchEvent(watch: watcher.id.watch, revision: Revision(revision)), to: slot, &output)
+      steps -= 2
+      send(.note(through: revision), to: slot, &output)
     }
   }
 
-  // MARK: Those who keep up
-
-  private mutating func tellThoseWhoKeepUp(
-    _ state: ReplicatedState,
-    into output: inout WatchOutput
-  ) {
-    let changes = state.keyspace.changes
-    guard seen < changes.next, index.count > 0 else { return }
-    var found: [(slot: Int, position: UInt64)] = []
-    for position in seen..<changes.next {
-      index.forEach(around: changes[position].record.key) { slot in
-        found.append((slot, position))
-      }
+  /// What came between can only be found in history: a snapshot took the place of the state, or what was still
+  /// to be told was forgotten.
+  private mutating func loseTrack(_ state: ReplicatedState) {
+    round = nil
+    index = RangeIndex()
+    for slot in 0..<watchers.count {
+      change(slot) { $0.isTouched = false }
+      leaveBehind(slot, isInIndex: false)
     }
-    found.sort { ($0.slot, $0.position) < ($1.slot, $1.position) }
-    var first = 0
-    while first < found.count {
-      let slot = found[first].slot
-      var last = first
-      while last < found.count, found[last].slot == slot { last += 1 }
-      tell(slot, found[first..<last].map { $0.position }, state, &output)
-      first = last
-    }
+    seen = state.keyspace.changes.next
+    revision = max(revision, state.keyspace.revision)
   }
 
-  private mutating func tell(
-    _ slot: Int,
-    _ positions: [UInt64],
-    _ state: ReplicatedState,
-    _ output: inout WatchOutput
-  ) {
-    guard let watcher = watchers[slot] else { return }
-    let wanted = positions.filter { watcher.wants($0, state) }
-    let byteCount = wanted.reduce(accounts[watcher.account].unsentBytes) {
-      $0 + watcher.byteCount(ofChange: $1, state)
-    }
-    guard byteCount < byteBudget else { return fallBehind(slot) }
-    send(wanted, through: state.keyspace.revision, to: slot, state, &output)
-    watchers[slot]?.next = max(watcher.next, state.keyspace.revision + 1)
-  }
-
-  // MARK: Those who are behind
-
-  private mutating func fallBehind(_ slot: Int) {
+  /// Lets a watcher that kept up be told from history from now on.
+  mutating func leaveBehind(_ slot: Int, isInIndex: Bool = true) {
     guard let watcher = watchers[slot], watcher.keepsUp else { return }
-    index.remove(watcher.request.range, id: slot)
-    watchers[slot]?.keepsUp = false
-    watchers[slot]?.next = max(watcher.next, revision + 1)
-    watchers[slot]?.position = .max
-    leaveBehind(slot)
-  }
-
-  private mutating func leaveBehind(_ slot: Int) {
-    behind.append(slot)
-    behind.sort()
-  }
-
-  private func mayCatchUp(_ slot: Int) -> Bool {
-    watchers[slot].map { accounts[$0.account].unsentBytes < byteBudget / 2 } ?? false
-  }
-
-  private mutating func catchUp(
-    _ state: ReplicatedState,
-    steps: Int,
-    into output: inout WatchOutput
-  ) {
-    guard !behind.isEmpty else { return }
-    var stepsLeft = steps
-    let split = behind.firstIndex { $0 >= firstToCatchUp } ?? 0
-    for slot in behind[split...] + behind[..<split] {
-      firstToCatchUp = slot
-      guard stepsLeft > 0 else { return }
-      if mayCatchUp(slot) { replay(slot, state, &stepsLeft, into: &output) }
+    if isInIndex { index.remove(watcher.request.range, id: slot) }
+    let revision = revision
+    change(slot) { watcher in
+      watcher.keepsUp = false
+      watcher.next = max(watcher.next, revision + 1)
+      watcher.position = .max
     }
+    queue(slot, of: watcher.id.connection)
   }
 
-  private mutating func replay(
-    _ slot: Int,
-    _ state: ReplicatedState,
-    _ stepsLeft: inout Int,
-    into output: inout WatchOutput
-  ) {
-    guard let watcher = watchers[slot] else { return }
-    let changes = state.keyspace.changes
-    guard watcher.next > state.keyspace.oldest else {
-      let end = WatchEvent(
-        watch: watcher.id.watch,
-        revision: Revision(watcher.next - 1),
-        compactedBelow: Revision(state.keyspace.oldest + 1)
-      )
-      send(end, to: slot, &output)
-      return cancel(watcher.id)
-    }
-    var position = watcher.position
-    if position == .max || position < changes.first {
-      position = changes.position(ofRevision: watcher.next)
-    }
-    guard position <= changes.next else { return }
-    var wanted: [UInt64] = []
-    var byteCount = 0
-    while position < changes.next, stepsLeft > 0, byteCount < byteBudget / 2 {
-      stepsLeft -= 1
-      if watcher.wants(position, state) {
-        wanted.append(position)
-        byteCount += watcher.byteCount(ofChange: position, state)
+  /// Whether a connection lives and has less than its budget unsent, with so many bytes more.
+  func hasRoom(_ connection: UInt64, for byteCount: Int = 0) -> Bool {
+    guard let account = accounts[connection] else { return false }
+    return account.unsentBytes + byteCount < byteBudget
+  }
+}
+
+extension WatcherID {
+  /// Connection and number as bytes that sort as they do.
+  fileprivate var key: [UInt8] { connection.bigEndianBytes + watch.bigEndianBytes }
+}
+
+extension WatchTable {
+  /// Things that leave in the order in which they came.
+  struct Queue<Element: Sendable>: Sendable {
+    private var elements: [Element] = []
+    private var head = 0
+
+    var isEmpty: Bool { head == elements.count }
+    var count: Int { elements.count - head }
+
+    mutating func append(_ element: Element) { elements.append(element) }
+
+    mutating func popFirst() -> Element? {
+      guard head < elements.count else { return nil }
+      defer { head += 1 }
+      if head > 1024, head > elements.count / 2 {
+        elements.removeFirst(head)
+        head = 0
       }
-      position += 1
+      return elements[head]
     }
-    finishReplay(slot, wanted, before: position, state, &output)
-  }
-
-  /// Sends what a replay found, up to `position`, which may lie within a revision.
-  private mutating func finishReplay(
-    _ slot: Int,
-    _ wanted: [UInt64],
-    before position: UInt64,
-    _ state: ReplicatedState,
-    _ output: inout WatchOutput
-  ) {
-    guard let watcher = watchers[slot] else { return }
-    let changes = state.keyspace.changes
-    let isDone = position == changes.next
-    // Everything before this revision is told now.
-    let next = isDone ? max(watcher.next, state.keyspace.revision + 1) : changes[position].revision
-    if watcher.isInside, next > watcher.next,
-      wanted.first.map({ changes[$0].revision > watcher.next }) ?? true
-    {
-      // What was left of the fragmented revision is not wanted any more.
-      let close = WatchEvent(watch: watcher.id.watch, revision: Revision(watcher.next))
-      send(close, to: slot, &output)
-      watchers[slot]?.isInside = false
-    }
-    let stopsInside = !isDone && wanted.last.map { changes[$0].revision == next } ?? false
-    send(wanted, through: stopsInside ? next : next - 1, stopsInside, to: slot, state, &output)
-    if stopsInside {
-      watchers[slot]?.isInside = true
-    } else if next > watcher.next {
-      watchers[slot]?.isInside = false
-    }
-    watchers[slot]?.next = next
-    watchers[slot]?.position = position
-    guard isDone, accounts[watcher.account].unsentBytes < byteBudget else { return }
-    watchers[slot]?.keepsUp = true
-    index.insert(watcher.request.range, id: slot)
-    behind.removeAll { $0 == slot }
-  }
-
-  // MARK: Events
-
-  /// Appends events with these changes, the last of which tells everything up to `through`.
-  private mutating func send(
-    _ positions: [UInt64],
-    through: UInt64,
-    _ stopsInside: Bool = false,
-    to slot: Int,
-    _ state: ReplicatedState,
-    _ output: inout WatchOutput
-  ) {
-    guard let watcher = watchers[slot] else { return }
-    let changes = state.keyspace.changes
-    var first = 0
-    var byteCount = 0
-    for (place, position) in positions.enumerated() {
-      byteCount += watcher.byteCount(ofChange: position, state)
-      let isLast = place == positions.count - 1
-      guard isLast || byteCount >= fragmentByteCount else { continue }
-      let revision = changes[position].revision
-      let event = WatchEvent(
-        watch: watcher.id.watch,
-        revision: Revision(isLast ? through : revision),
-        hasMore: isLast ? stopsInside : changes[positions[place + 1]].revision == revision
-      )
-      send(event, with: positions[first...place], to: slot, state, &output)
-      first = place + 1
-      byteCount = 0
-    }
-  }
-
-  private mutating func send(
-    _ event: WatchEvent,
-    with positions: ArraySlice<UInt64>,
-    to slot: Int,
-    _ state: ReplicatedState,
-    _ output: inout WatchOutput
-  ) {
-    guard let watcher = watchers[slot] else { return }
-    let wantsPrevious = watcher.request.wantsPrevious
-    if lastBody.positions != positions || lastBody.wantsPrevious != wantsPrevious {
-      lastBody = LastBody(positions: positions, wantsPrevious: wantsPrevious)
-      for position in positions {
-        let change = state.keyspace.changes[position].event(wantsPrevious: wantsPrevious)
-        change.encode(into: &lastBody.bytes)
-      }
-    }
-    let start = output.bytes.count
-    Event.watch(event).encode(into: &output.bytes)
-    // The list of changes is the event's last field, and was empty so far.
-    output.bytes.overwrite(at: output.bytes.count - 4, littleEndian: UInt32(positions.count))
-    output.bytes += lastBody.bytes
-    didAppend(watcher, from: start, &output)
-  }
-
-  private mutating func send(_ event: WatchEvent, to slot: Int, _ output: inout WatchOutput) {
-    guard let watcher = watchers[slot] else { return }
-    let start = output.bytes.count
-    Event.watch(event).encode(into: &output.bytes)
-    didAppend(watcher, from: start, &output)
-  }
-
-  private mutating func didAppend(
-    _ watcher: Watcher,
-    from start: Int,
-    _ output: inout WatchOutput
-  ) {
-    output.events.append((watcher.id, start..<output.bytes.count))
-    accounts[watcher.account].unsentBytes += output.bytes.count - start
-  }
-}
-
-extension WatchTable.Watcher {
-  /// About how many bytes the change at a position takes in an event.
-  func byteCount(ofChange position: UInt64, _ state: ReplicatedState) -> Int {
-    let change = state.keyspace.changes[position]
-    let byteCount = change.record.encodedByteCount(withValue: true)
-    guard request.wantsPrevious, let previous = change.previous else { return byteCount }
-    return byteCount + previous.encodedByteCount(withValue: true)
-  }
-
-  /// Whether this watcher is to be told the change at a position.
-  func wants(_ position: UInt64, _ state: ReplicatedState) -> Bool {
-    let change = state.keyspace.changes[position]
-    guard change.revision >= next else { return false }
-    let isRemoval = change.record.isTombstone
-    if isRemoval {
-      // Made and removed again by one transaction: nobody has ever seen it.
-      guard !request.withoutRemovals, change.previous?.isTombstone == false else { return false }
-    } else if request.withoutPuts {
-      return false
-    }
-    return change.record.withKey { key in
-      guard Record.compare(key, request.range.start.span) >= 0 else { return false }
-      if let end = request.range.end, Record.compare(key, end.span) >= 0 { return false }
-      guard request.newestOnly else { return true }
-      return state.keyspace.map.find(key)?.isSameVersion(as: change.record) ?? isRemoval
-    }
-  }
-}
-
-extension Change {
-  /// The change as watchers are told it.
-  func event(wantsPrevious: Bool) -> WatchEvent.Change {
-    let previous = wantsPrevious ? previous.flatMap { $0.isTombstone ? nil : $0 } : nil
-    return WatchEvent.Change(
-      isRemoval: record.isTombstone,
-      entry: record.keyValue,
-      previous: previous?.keyValue
-    )
-  }
-}
-
-extension Record {
-  /// The version as a value of the wire.
-  var keyValue: KeyValue {
-    KeyValue(
-      key: key,
-      value: value,
-      revisions: (Revision(created), Revision(modified)),
-      version: version,
-      lease: lease
-    )
-  }
-}
-
-extension ChangeLog {
-  /// The position of the first kept change of `revision` or a later one.
-  func position(ofRevision revision: UInt64) -> UInt64 {
-    var (low, high) = (first, next)
-    while low < high {
-      let middle = low + (high - low) / 2
-      if self[middle].revision < revision { low = middle + 1 } else { high = middle }
-    }
-    return low
   }
 }

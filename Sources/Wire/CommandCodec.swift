@@ -3,9 +3,8 @@ extension Command: WireCodable {
     let kind = try input.read(UInt8.self)
     switch kind {
     case 1...7:
-      self = .operation(
-        try Operation(kind: kind, decoding: &input, depth: CommandLimits.nestingDepth)
-      )
+      var room = TransactionRoom()
+      self = .operation(try Operation(kind: kind, decoding: &input, within: &room))
     case 16...19: self = try Self.sessionCommand(kind, decoding: &input)
     case 32...34: self = try Self.leaseCommand(kind, decoding: &input)
     case 48...53: self = try Self.lockCommand(kind, decoding: &input)

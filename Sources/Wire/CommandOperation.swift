@@ -5,6 +5,8 @@ package enum CommandLimits {
   package static let lockNameByteCount = 1024
   package static let labelByteCount = 256
   package static let nestingDepth = 8
+  /// Compares and operations of a transaction, in all its branches.
+  package static let stepsATransaction = 4096
   package static let leasesARenewal = 4096
   package static let locksAtOnce = 64
 }

@@ -1,16 +1,24 @@
 extension Operation: WireCodable {
   package init(decoding input: inout Span<UInt8>) throws(WireError) {
-    try self.init(decoding: &input, depth: CommandLimits.nestingDepth)
+    var room = TransactionRoom()
+    try self.init(decoding: &input, within: &room)
   }
 
-  /// Decodes an operation whose transactions nest no deeper than `depth`.
-  init(decoding input: inout Span<UInt8>, depth: Int) throws(WireError) {
+  /// Decodes an operation that belongs to a transaction, perhaps.
+  init(
+    decoding input: inout Span<UInt8>,
+    within room: inout TransactionRoom
+  ) throws(WireError) {
     let kind = try input.read(UInt8.self)
-    try self.init(kind: kind, decoding: &input, depth: depth)
+    try self.init(kind: kind, decoding: &input, within: &room)
   }
 
   /// Decodes an operation whose kind was taken already.
-  init(kind: UInt8, decoding input: inout Span<UInt8>, depth: Int) throws(WireError) {
+  init(
+    kind: UInt8,
+    decoding input: inout Span<UInt8>,
+    within room: inout TransactionRoom
+  ) throws(WireError) {
     switch kind {
     case 1: self = .put(try Put(decoding: &input))
     case 2: self = .delete(try Delete(decoding: &input))
@@ -18,7 +26,7 @@ extension Operation: WireCodable {
     case 4: self = .update(try Update(decoding: &input))
     case 5: self = .get(try Get(decoding: &input))
     case 6: self = .range(try RangeQuery(decoding: &input))
-    case 7: self = .transaction(try Transaction(decoding: &input, depth: depth))
+    case 7: self = .transaction(try Transaction(decoding: &input, within: &room))
     default: throw .invalid("operation kind")
     }
   }
@@ -197,30 +205,58 @@ extension RangeQuery.Filter: WireCodable {
   }
 }
 
+/// What a transaction that is being decoded may still hold: without a bound on it, a small request could keep every
+/// node busy with taking it apart.
+struct TransactionRoom {
+  /// How deep transactions may still lie within each other.
+  var depth = CommandLimits.nestingDepth
+  private var steps = CommandLimits.stepsATransaction
+
+  /// Counts a compare or an operation, in whatever branch it stands.
+  mutating func takeStep() throws(WireError) {
+    guard steps > 0 else {
+      throw .tooLarge(
+        what: "transaction",
+        byteCount: UInt64(CommandLimits.stepsATransaction) + 1,
+        limit: CommandLimits.stepsATransaction
+      )
+    }
+    steps -= 1
+  }
+}
+
 extension Transaction: WireCodable {
   package init(decoding input: inout Span<UInt8>) throws(WireError) {
-    try self.init(decoding: &input, depth: CommandLimits.nestingDepth)
+    var room = TransactionRoom()
+    try self.init(decoding: &input, within: &room)
   }
 
-  init(decoding input: inout Span<UInt8>, depth: Int) throws(WireError) {
-    guard depth > 0 else { throw .invalid("nesting depth") }
+  init(
+    decoding input: inout Span<UInt8>,
+    within room: inout TransactionRoom
+  ) throws(WireError) {
+    guard room.depth > 0 else { throw .invalid("nesting depth") }
+    room.depth -= 1
     // Lists grow as their elements are really there: a count alone allocates nothing.
     var compares: [Compare] = []
     for _ in 0..<(try input.read(UInt16.self)) {
+      try room.takeStep()
       compares.append(try Compare(decoding: &input))
     }
     self.compares = compares
-    then = try Self.operations(decoding: &input, depth: depth - 1)
-    otherwise = try Self.operations(decoding: &input, depth: depth - 1)
+    then = try Self.operations(decoding: &input, within: &room)
+    otherwise = try Self.operations(decoding: &input, within: &room)
+    room.depth += 1
   }
 
   private static func operations(
     decoding input: inout Span<UInt8>,
-    depth: Int
+    within room: inout TransactionRoom
   ) throws(WireError) -> [Operation] {
     var operations: [Operation] = []
     for _ in 0..<(try input.read(UInt16.self)) {
-      operations.append(try Operation(decoding: &input, depth: depth))
+      try room.takeStep()
+      operations.append(try Operation(decoding: &input, within: &room))
     }
     return operations
   }

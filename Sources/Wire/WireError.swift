@@ -13,6 +13,13 @@ package enum WireError: Error, Equatable, Hashable, Sendable {
   case invalid(String)
 }
 
+extension WireError {
+  /// Whether something was over its limit.
+  package var isTooLarge: Bool {
+    if case .tooLarge = self { true } else { false }
+  }
+}
+
 extension WireError: CustomStringConvertible {
   @usableFromInline
   package var description: String {

@@ -4,12 +4,17 @@
 // as far as the same load needs them. It leaves to others what the figures mean: `Docs/BENCHMARKS.md`.
 
 import Glibc
+import RoostPlatform
 
 let words = Array(CommandLine.arguments.dropFirst())
 switch words.first {
 case "state":
+  Memory.keepWhatIsFreed()
   let keys = words.dropFirst().first.flatMap { Int($0) } ?? 1_000_000
   StateBenchmark(keys: keys, parts: Array(words.dropFirst(2))).run()
+case "shapes":
+  Memory.keepWhatIsFreed()
+  StateShapes(count: words.dropFirst().first.flatMap { Int($0) } ?? 100_000).run()
 case "client": ClientBenchmark.run()
 case "journal":
   let shapes = words.dropFirst(2).compactMap { JournalBenchmark.Shape($0) }
@@ -28,6 +33,7 @@ default:
 
       usage: kvbench state [KEYS [PART ...]]   the state machine: get, put, lock, lease, watch, copy,
                                                snapshot
+             kvbench shapes [COUNT]            its longest pauses, with very much of one thing at a time
              kvbench client                    the client machine, against a peer that answers everything
              kvbench journal [DIRECTORY [BATCHxBYTES ...]]
                                                the log, beside a bare loop of write and fdatasync

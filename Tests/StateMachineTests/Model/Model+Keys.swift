@@ -50,6 +50,8 @@ extension Model {
   struct Running {
     var session: UInt64
     var stepsLeft: Int
+    /// Eighths of keys that may still be looked at.
+    var looksLeft: Int
     var made: [UInt64] = []
 
     mutating func count(_ steps: Int = 1) throws(Failure) {
@@ -59,7 +61,11 @@ extension Model {
   }
 
   mutating func execute(_ operation: Operation, _ session: UInt64) throws(Failure) -> Reply {
-    var running = Running(session: session, stepsLeft: limits.operations)
+    var running = Running(
+      session: session,
+      stepsLeft: limits.operations,
+      looksLeft: 8 * limits.operations
+    )
     let saved = self
     do throws(Failure) {
       let reply = try run(operation, &running)
@@ -128,8 +134,13 @@ extension Model {
         Deleted(revision: Revision(visible), count: old == nil ? 0 : 1, previous: previous)
       )
     case .deleteRange(let delete): return try run(delete, &running)
-    case .get(let get): return try answer(get)
-    case .range(let range): return try answer(range)
+    case .get(let get):
+      try running.count()
+      return try answer(get)
+    case .range(let range):
+      try running.count()
+      guard running.looksLeft > 0 else { throw Failure(.tooManyOperations) }
+      return try answer(range, &running.looksLeft)
     case .transaction(let transaction): return try run(transaction, &running)
     }
   }
@@ -222,7 +233,15 @@ extension Model {
       throw Failure(.tooManyOperations, detail: UInt64(found.count))
     }
     try running.count(max(wanted, 1))
-    let removed = found.prefix(wanted)
+    var removed: [Version] = []
+    for (_, version) in places(in: delete.range, at: .max)
+    where removed.count < wanted && running.looksLeft > 0 {
+      running.looksLeft -= version == nil ? 1 : 8
+      if let version { removed.append(version) }
+    }
+    guard removed.count == wanted || (delete.limit != nil && !removed.isEmpty) else {
+      throw Failure(.tooManyOperations, detail: UInt64(found.count))
+    }
     let previous = delete.wantsPrevious ? removed.map { $0.keyValue } : []
     guard previous.reduce(0, { $0 + $1.encoded().count }) <= limits.replyBytes else {
       throw Failure(.replyTooLarge, detail: UInt64(limits.replyBytes))
@@ -232,8 +251,8 @@ extension Model {
     return .deleted(
       Deleted(
         revision: Revision(visible),
-        count: UInt64(wanted),
-        more: wanted < found.count,
+        count: UInt64(removed.count),
+        more: removed.count < found.count,
         previous: previous
       )
     )
@@ -303,43 +322,66 @@ extension Model {
     return .value(revision: Revision(revision), at(get.key, revision)?.keyValue)
   }
 
+  /// The keys that the real one has in its tree, as they were at a revision: removed ones too, while history has them.
+  private func places(
+    in range: KeyRange,
+    at revision: UInt64
+  ) -> [(key: [UInt8], version: Version?)] {
+    var seen: [[UInt8]] = []
+    for change in log where !seen.contains(change.key) && change.key.lies(in: range) {
+      seen.append(change.key)
+    }
+    return seen.filter { key in
+      current(key) != nil || log.lastIndex { $0.key == key } ?? -1 >= forgotten
+    }.sorted { $0.lexicographicallyPrecedes($1) }.map { ($0, at($0, revision)) }
+  }
+
   func answer(_ query: RangeQuery) throws(Failure) -> Reply {
+    var looksLeft = 8 * limits.operations
+    return try answer(query, &looksLeft)
+  }
+
+  private func passes(_ version: Version, _ query: RangeQuery) -> Bool {
+    guard let filter = query.filter else { return true }
+    return filter.modified.contains(Revision(version.modified))
+      && filter.created.contains(Revision(version.created))
+  }
+
+  func answer(_ query: RangeQuery, _ looksLeft: inout Int) throws(Failure) -> Reply {
     let revision = try readable(query.revision)
-    var found = keys(in: query.range, at: revision)
-    if let filter = query.filter {
-      found = found.filter { version in
-        filter.modified.contains(Revision(version.modified))
-          && filter.created.contains(Revision(version.created))
-      }
+    var count: UInt64 = 0
+    var next: [UInt8]?
+    if query.countOnly, query.revision == .zero, query.filter == nil {
+      count = UInt64(keys(in: query.range).count)
+      return .page(Page(revision: Revision(revision), count: count, next: nil, entries: []))
     }
-    if query.isReverse { found.reverse() }
-    if query.countOnly {
-      return .page(
-        Page(revision: Revision(revision), count: UInt64(found.count), next: nil, entries: [])
-      )
-    }
+    let isPinned = query.revision > .zero
+    var places = places(in: query.range, at: isPinned ? revision : .max)
+    if query.isReverse { places.reverse() }
     let keyLimit = min(query.limit == 0 ? .max : Int(query.limit), limits.pageKeys)
     let byteLimit = min(query.byteLimit == 0 ? .max : Int(query.byteLimit), limits.pageBytes)
     var entries: [KeyValue] = []
     var byteCount = 0
-    var next: [UInt8]?
-    for version in found {
+    for (key, version) in places {
+      next = query.isReverse ? key + [0] : key
+      guard looksLeft > 0 else { break }
+      looksLeft -= version == nil ? 1 : 8
+      next = nil
+      guard let version, passes(version, query) else { continue }
+      count += 1
+      if query.countOnly { continue }
       let entry = query.keysOnly ? version.keyValue.withoutValue : version.keyValue
       let size = entry.encoded().count
       if entries.count >= keyLimit || (!entries.isEmpty && byteCount + size > byteLimit) {
-        next = query.isReverse ? version.key + [0] : version.key
+        next = query.isReverse ? key + [0] : key
+        count -= 1
         break
       }
       byteCount += size
       entries.append(entry)
     }
     return .page(
-      Page(
-        revision: Revision(revision),
-        count: UInt64(entries.count),
-        next: next,
-        entries: entries
-      )
+      Page(revision: Revision(revision), count: count, next: next, entries: entries)
     )
   }
 

@@ -74,10 +74,11 @@ extension Model {
       })
     {
       // A claim of several locks counts each by itself; the workload re-enters single ones alone.
-      let newest = claims.lastIndex { claim in
-        claim.token != 0 && claim.session == session && claim.owner == acquire.owner
+      let newest = claims.indices.filter { place in
+        let claim = claims[place]
+        return claim.token != 0 && claim.session == session && claim.owner == acquire.owner
           && claim.wants.contains(acquire.wants[0])
-      }
+      }.max { claims[$0].token < claims[$1].token }
       depths[
         Depth(claim: claims[newest ?? place].number, lock: acquire.wants[0].name),
         default: 1
@@ -110,7 +111,7 @@ extension Model {
     isFree: Bool
   ) -> Reply {
     let wait = acquire.wait > UInt64.max / 1_000_000 ? .max : acquire.wait * 1_000_000
-    let claim = Claim(
+    var claim = Claim(
       number: nextClaim,
       session: session,
       sequence: sequence,
@@ -120,6 +121,7 @@ extension Model {
       deadline: wait > UInt64.max - time ? .max : time + wait,
       since: time
     )
+    claim.hasWaited = !isFree
     nextClaim += 1
     claimIDOf[claim.number] = claimIDs.next()
     for want in acquire.wants where !locks.contains(where: { $0.name == want.name }) {
@@ -247,11 +249,19 @@ extension Model {
   private mutating func cancel(_ sequence: UInt64, _ session: UInt64?) throws(Failure) -> Reply {
     guard let session else { throw Failure(.sessionRequired) }
     let claim = claims.last { $0.session == session && $0.sequence == sequence }
-    guard let claim else { throw Failure(.lockNotHeld) }
+    guard let claim, claim.hasWaited || isStored(sequence, session) else {
+      throw Failure(.lockNotHeld)
+    }
     guard claim.token == 0 else { return .lock(.granted(token: claim.token)) }
     resolve(claim.number, .failure(Failure(.lockCancelled)))
     removeClaim(claim.number, rests: false)
     return .done
+  }
+
+  private func isStored(_ sequence: UInt64, _ session: UInt64) -> Bool {
+    self.session(session).map { place in
+      sessions[place].stored.contains { $0.sequence == sequence }
+    } ?? false
   }
 
   private mutating func force(_ name: [UInt8]) throws(Failure) -> Reply {

@@ -54,6 +54,7 @@ struct Model {
     var deadline: UInt64
     var since: UInt64
     var token: UInt64 = 0
+    var hasWaited = false
   }
 
   struct Depth: Hashable {
@@ -191,7 +192,7 @@ struct Model {
     }
     guard sequence >= sessions[place].firstIncomplete else {
       // The reply is acknowledged, but while its claim lives a retry finds its place.
-      let claim = claims.last { $0.session == id && $0.sequence == sequence }
+      let claim = claims.last { $0.session == id && $0.sequence == sequence && $0.hasWaited }
       return claim.map { .lock(state(of: $0)) } ?? .failure(Failure(.stale))
     }
     if let stored = sessions[place].stored.first(where: { $0.sequence == sequence }) {
