@@ -106,7 +106,7 @@ import Testing
   /// A disk that fills up refuses writes, keeps what it acknowledged, and goes on when there is room.
   @Test(.timeLimit(.minutes(40)))
   func aFullDiskLosesNothingAndRecovers() async throws {
-    let servers = try Servers(3, diskMegabytes: 160)
+    let servers = try Servers(3, diskMegabytes: 400)
     defer { servers.end() }
     guard servers.hasOwnDisks else { return }
     _ = try await servers.leader()
@@ -116,9 +116,13 @@ import Testing
       let leader = try await servers.leader()
       for node in [leader, leader % 3 + 1] { try servers.fillDisk(of: node) }
       // Two of three disks are full: nothing can be committed, and no client is told that it was.
-      for _ in 0..<100 where !servers.log(leader).contains("the disk is full") {
-        try await Task.sleep(for: .milliseconds(100))
+      // A prepared segment has to be used up before anything is missing, which the clients alone do slowly.
+      let filler = try servers.client()
+      let large = [UInt8](repeating: 7, count: 1 << 19)
+      for _ in 0..<400 where !servers.log(leader).contains("the disk is full") {
+        _ = try? await filler.put([9], large)
       }
+      await filler.close()
       for node in [leader, leader % 3 + 1] { try servers.emptyDisk(of: node) }
       try await Task.sleep(for: .seconds(3))
     }
