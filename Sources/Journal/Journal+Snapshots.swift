@@ -209,7 +209,9 @@ extension Journal {
       return
     }
     if let error {
+      // Whoever sends it must begin again: what was taken is gone.
       snapshots.receiving = nil
+      report.refusedSnapshot = receiving.descriptor
       return didFailSnapshot(receiving.name, error, into: &report)
     }
     snapshots.receiving?.writesUnderWay -= 1

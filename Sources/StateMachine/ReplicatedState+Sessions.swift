@@ -151,7 +151,11 @@ extension ReplicatedState {
     case .claimDeadline:
       guard let slot = locks.claims.slot(of: timer.id) else { return nil }
       return locks.claims.withElement(slot) { $0.isWaiting ? timer.time : nil }
-    case .lockRest, .lockAdvance:
+    case .lockRest:
+      // A rest that was made longer has a timer of its own.
+      guard let slot = locks.locks.slot(of: timer.id) else { return nil }
+      return locks.locks.withElement(slot) { $0.restsUntil == timer.time ? timer.time : nil }
+    case .lockAdvance:
       return locks.locks.slot(of: timer.id) == nil ? nil : timer.time
     case .sessionReap, .leaseReap: return timer.time
     }

@@ -130,6 +130,29 @@ import Testing
     finish()
   }
 
+  /// A member with a full disk once kept its leader waiting for ever for a snapshot of which it had all and nothing.
+  @Test func aSnapshotThatFoundNoSpaceIsRefusedAndComesAgain() throws {
+    let sender = try JournalBench()
+    sender.append([10, 10])
+    sender.finish()
+    sender.journal.saveSnapshot(Self.label(2), from: Pieces(Self.pieces))
+    sender.finish()
+    let receiver = try JournalBench()
+    receiver.append([5])
+    receiver.finish()
+    let descriptor = try #require(sender.journal.newestSnapshot).descriptor
+    let read = sender.journal.snapshotBytes(of: descriptor, at: 0, byteCount: 500)
+    receiver.disk.nextOperationFailure = .noSpace
+    try receiver.journal.receive(try #require(read), at: 0, of: descriptor)
+    receiver.disk.finish()
+    let report = receiver.journal.poll()
+    #expect(report.refusedSnapshot == descriptor)
+    #expect(report.failure == nil)
+    receiver.finish()
+    try Self.transfer(from: sender.journal, to: receiver.journal, finish: receiver.finish)
+    #expect(receiver.journal.newestSnapshot?.label == Self.label(2))
+  }
+
   @Test func aLogThatContinuesAReceivedSnapshotStays() throws {
     let sender = try JournalBench()
     sender.append([Int](repeating: 20, count: 50))

@@ -24,6 +24,12 @@ import Testing
     #expect(difference == nil)
   }
 
+  /// Lives in which the state once wanted an entry for time at another moment than the model.
+  @Test(arguments: [3178, 3610, 4393, 6354, 7860, 8748, 11140, 11682] as [UInt64])
+  func theNextDeadlineIsTheModels(seed: UInt64) throws {
+    try everyAnswerIsTheModels(seed: seed)
+  }
+
   #if PLANTED_BUGS
   /// The comparison is worth what it finds: each mistake shows within a few lives.
   @Test(arguments: Flaw.allCases)
@@ -83,7 +89,10 @@ import Testing
     if addressees != model.events.map({ [$0.session, $0.sequence] }) { return "addressees" }
     if state.revision.rawValue != model.revision { return "revision \(state.revision)" }
     if state.oldestRevision.rawValue != model.oldest { return "oldest \(state.oldestRevision)" }
-    if state.nextDeadline?.rawValue != model.nextDeadline { return "next deadline" }
+    if state.nextDeadline?.rawValue != model.nextDeadline {
+      let (found, expected) = (state.nextDeadline?.rawValue ?? 0, model.nextDeadline ?? 0)
+      return "next deadline \(found) of \(String(describing: state.timers.first)), not \(expected)"
+    }
     return state.stateHash == model.stateHash ? nil : "hash"
   }
 
