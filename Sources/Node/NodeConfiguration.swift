@@ -89,8 +89,8 @@ public struct NodeLimits: Sendable, Equatable {
   /// Watches on one connection.
   public var watchesOfConnection = 10_000
 
-  /// Bytes of the log that are applied before the next snapshot is written; about twice that much of the log stays in memory.
-  public var snapshotBytes = 32 << 20
+  /// Bytes of the log that are applied before the next snapshot is written, at least; a large state waits for more.
+  public var snapshotBytes = 256 << 20
 
   /// The defaults.
   public init() {}

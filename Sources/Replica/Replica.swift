@@ -28,9 +28,10 @@ package struct Replica: Sendable {
   static let applyByteLimit = 1 << 20
   /// How many bytes of entries are applied before the next snapshot is written, unless a node is told otherwise.
   ///
-  /// Above it the size of the newest snapshot decides. So many bytes of applied entries also stay in memory for followers that are a
-  /// little behind.
-  package static let defaultSnapshotByteCount = 32 << 20
+  /// Above it the size of the newest snapshot decides. A restart goes through so much log in about a second.
+  package static let defaultSnapshotByteCount = 256 << 20
+  /// How many bytes of applied entries stay in memory for followers that are a little behind.
+  static let keptByteCount = 32 << 20
   /// How many changes are looked at in one turn for watches that are behind.
   static let catchUpSteps = 1000
   /// How many of its own entries a leader writes at once; while they are on their way to the disk, the next batch fills.
@@ -135,7 +136,8 @@ package struct Replica: Sendable {
   /// ``applyCommitted(now:into:)`` is the turn's other half. The shell sends and begins to write before it calls that, so that disks and
   /// other members work meanwhile.
   package mutating func finishTurn(now: Instant, into effects: inout ReplicaEffects) {
-    consensus.forget(keeping: snapshotByteCount, through: applied, now: now)
+    let kept = min(snapshotByteCount, Self.keptByteCount)
+    consensus.forget(keeping: kept, through: applied, now: now)
     if asked.leaderChanged { leadershipChanged(into: &effects) }
     proposeTime(now: now)
     proposeBatch(now: now, into: &effects)

@@ -104,6 +104,16 @@ struct ChangeLog: Sendable {
     return change
   }
 
+  /// Brings near the versions of a change, without a look at them.
+  private func prefetch(at position: UInt64) {
+    let place = offset(of: position)
+    unsafe groups[group(of: position)][chunk(of: position)].withUnsafeBufferPointer { changes in
+      // SAFETY: a position between the first and the next has a change in its piece.
+      unsafe changes[place].record.prefetch()
+      unsafe changes[place].previous?.prefetch()
+    }
+  }
+
   /// Forgets the oldest change and what it holds; the memory of its place comes back with a whole piece.
   mutating func removeFirst() -> Change {
     let change = self[first]
@@ -111,11 +121,7 @@ struct ChangeLog: Sendable {
     groups[group][chunk][offset(of: first)] = gone
     first += 1
     // The versions that go next were last used long ago: the waits for them run side by side.
-    if next - first > 8 {
-      let ahead = self[first + 8]
-      ahead.record.prefetch()
-      ahead.previous?.prefetch()
-    }
+    if next - first > 8 { prefetch(at: first + 8) }
     guard offset(of: first) == 0 else { return change }
     groups[group][chunk] = []
     guard chunk == Self.groupMask else { return change }

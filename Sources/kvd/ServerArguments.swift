@@ -19,7 +19,7 @@ enum ServerArguments {
       --allow-remote     listen where other machines can reach it: the protocol is not encrypted
       --heartbeat MS     how often a leader says that it is there; default 50
       --election MS      how long a follower waits for a leader, at least; default 300
-      --snapshot-mb N    least megabytes of log between two snapshots; default 32
+      --snapshot-mb N    least megabytes of log between two snapshots; default 256
       --connections N    connections at once; default 20000
       --watches N        watches at once; default 100000
       --hello-ms MS      how long a connection may take to say hello; default 5000

@@ -131,6 +131,23 @@ struct Conversation {
     #expect(world.effects.results.count == 1)
   }
 
+  /// The refusal speaks of the copy that it answers; the first one was in the log all the time.
+  @Test func aFullDiskThatRefusesARetryLeavesItOpen() throws {
+    var world = Conversation()
+    let id = world.put()
+    let first = try world.accept()
+    _ = try world.takeFrames()
+    world.machine.didBreak(first, because: "reset", now: world.now, into: &world.effects)
+    let second = try world.accept(leader: 2)
+    #expect(try world.takeFrames().contains { $0.kind == .request })
+    world.answer(id, .failure(Failure(.diskFull)), on: second)
+    #expect(world.result(of: id) == nil)
+    world.wait(.milliseconds(50))
+    #expect(try world.takeFrames().contains { $0.kind == .request })
+    world.answer(id, Self.written, on: second)
+    #expect(world.result(of: id) == .answered(Self.written.encoded()))
+  }
+
   @Test func leadershipThatIsLostIsARetryToo() throws {
     var world = Conversation()
     let id = world.put()
