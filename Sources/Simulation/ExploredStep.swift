@@ -135,7 +135,7 @@ struct ExploredStep {
     node.disk.snapshot = saved
     node.disk.entries.removeAll { $0.index <= mark.index }
     node.core.didSaveSnapshot(saved)
-    node.core.compact(through: mark.index)
+    node.core.forget(keeping: 0, through: mark.index, now: ExplorationModel.moment)
   }
 
   // MARK: Effects

@@ -14,8 +14,19 @@ import Testing
   private static let duration = Duration.seconds(soak ?? 12)
   private static let longestPause = soak == nil ? 2000 : 30_000
 
-  private static func isTime(since start: ContinuousClock.Instant) -> Bool {
-    ContinuousClock.now - start < duration
+  /// Lets `count` clients work while `fault` strikes again and again, and for a while after it.
+  private static func storm(
+    _ count: Int,
+    _ clients: RecordedClients,
+    of servers: Servers,
+    _ fault: () async throws -> Void
+  ) async throws {
+    try await clients.work(count) {
+      let start = ContinuousClock.now
+      while ContinuousClock.now - start < duration { try await fault() }
+      _ = try await servers.leader()
+      try await wait(for: clients)
+    }
   }
 
   private static func sleep(_ milliseconds: ClosedRange<Int>) async throws {
@@ -40,18 +51,13 @@ import Testing
     defer { servers.end() }
     _ = try await servers.leader()
     let clients = RecordedClients(of: servers)
-    try await clients.work(6) {
-      let start = ContinuousClock.now
-      while Self.isTime(since: start) {
-        try await Self.sleep(300...1500)
-        let victims =
-          Bool.random() ? [try await servers.leader()] : Array((1...3).shuffled().prefix(2))
-        for victim in victims { servers.crash(victim) }
-        try await Self.sleep(0...500)
-        for victim in victims { try servers.start(victim) }
-      }
-      _ = try await servers.leader()
-      try await Self.wait(for: clients)
+    try await Self.storm(6, clients, of: servers) {
+      try await Self.sleep(300...1500)
+      let victims =
+        Bool.random() ? [try await servers.leader()] : Array((1...3).shuffled().prefix(2))
+      for victim in victims { servers.crash(victim) }
+      try await Self.sleep(0...500)
+      for victim in victims { try servers.start(victim) }
     }
     Self.check(clients)
   }
@@ -62,17 +68,12 @@ import Testing
     defer { servers.end() }
     _ = try await servers.leader()
     let clients = RecordedClients(of: servers)
-    try await clients.work(6) {
-      let start = ContinuousClock.now
-      while Self.isTime(since: start) {
-        try await Self.sleep(200...900)
-        let victim = Int.random(in: 0..<3) < 2 ? try await servers.leader() : Int.random(in: 1...3)
-        servers.pause(victim)
-        try await Self.sleep(200...Self.longestPause)
-        servers.resume(victim)
-      }
-      _ = try await servers.leader()
-      try await Self.wait(for: clients)
+    try await Self.storm(6, clients, of: servers) {
+      try await Self.sleep(200...900)
+      let victim = Int.random(in: 0..<3) < 2 ? try await servers.leader() : Int.random(in: 1...3)
+      servers.pause(victim)
+      try await Self.sleep(200...Self.longestPause)
+      servers.resume(victim)
     }
     Self.check(clients)
   }
@@ -85,21 +86,17 @@ import Testing
     _ = try await servers.leader()
     let clients = RecordedClients(of: servers)
     let before = try (1...3).map { try servers.descriptorCount(of: $0) }
-    try await clients.work(4) {
-      let start = ContinuousClock.now
-      while Self.isTime(since: start) {
-        for node in 1...3 {
-          var storm: [WireClient] = []
-          for _ in 0..<100 {
-            guard let one = try? WireClient(to: servers.endpoint(node)) else { continue }
-            try one.send([UInt8](repeating: 0, count: .random(in: 0...30)))
-            storm.append(one)
-          }
-          #expect(storm.count > 90)
+    try await Self.storm(4, clients, of: servers) {
+      for node in 1...3 {
+        var storm: [WireClient] = []
+        for _ in 0..<100 {
+          guard let one = try? WireClient(to: servers.endpoint(node)) else { continue }
+          try one.send([UInt8](repeating: 0, count: .random(in: 0...30)))
+          storm.append(one)
         }
-        try await Self.sleep(10...100)
+        #expect(storm.count > 90)
       }
-      try await Self.wait(for: clients)
+      try await Self.sleep(10...100)
     }
     Self.check(clients)
     // What came has gone.

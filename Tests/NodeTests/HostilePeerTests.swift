@@ -13,22 +13,12 @@ import Testing
     _ change: (inout NodeConfiguration) -> Void = { _ in },
     _ body: (ClusterNode) async throws -> Void
   ) async throws {
-    let folder = "/tmp/roost-\(UUID().uuidString.prefix(8))"
-    defer { try? FileManager.default.removeItem(atPath: folder) }
-    var configuration = NodeConfiguration(
-      id: 1,
-      cluster: 0xC1,
-      peers: [1: "127.0.0.1:0"],
-      dataDirectory: folder
-    )
-    configuration.mayFound = true
-    change(&configuration)
-    let node = try await ClusterNode(configuration)
-    try await serves(node)
-    try await body(node)
-    // Whatever a peer did, the node still serves.
-    try await serves(node)
-    await node.stop()
+    try await withLoneNode(change) { node in
+      try await serves(node)
+      try await body(node)
+      // Whatever a peer did, the node still serves.
+      try await serves(node)
+    }
   }
 
   private static func serves(_ node: ClusterNode) async throws {

@@ -37,7 +37,7 @@ for system in $systems; do
 done
 out=${out:-$data/compare-$(date +%Y%m%d-%H%M%S).jsonl}
 ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
-FOLDER=$(mktemp -d "$data/roost-peers.XXXXXX")
+FOLDER=$(mktemp -d -p "$data")
 trap 'stop; rm -rf "$FOLDER"' EXIT
 trap 'exit 130' INT TERM
 
