@@ -54,7 +54,9 @@ final class Servers {
     let options = ["-t", "tmpfs", "-o", "size=\(megabytes)m,mode=0700", "tmpfs", path]
     guard try Self.run("/usr/bin/mount", options) == 0 else { return false }
     mounts.append(path)
-    return true
+    // Where the size isn't kept, filling the disk would fill the machine.
+    let found = try FileManager.default.attributesOfFileSystem(forPath: path)[.systemSize]
+    return (found as? NSNumber).map { $0.intValue <= megabytes << 20 } ?? false
   }
 
   private static func run(_ program: String, _ arguments: [String]) throws -> Int32 {
@@ -101,6 +103,8 @@ final class Servers {
   func log(_ node: Int) -> String {
     (try? String(contentsOfFile: "\(folder)/n\(node).log", encoding: .utf8)) ?? ""
   }
+
+  func anyLog(contains words: String) -> Bool { (1...count).contains { log($0).contains(words) } }
 
   /// Starts a node that waits to be added, or one that was.
   func join(_ node: Int) throws {
@@ -184,8 +188,9 @@ final class Servers {
 
   /// Waits until some node leads, and answers which.
   func leader() async throws -> Int {
-    let cluster = try client()
-    for _ in 0..<600 {
+    let cluster = try client(timeout: .seconds(2))
+    let start = ContinuousClock.now
+    while ContinuousClock.now - start < .seconds(60) {
       let states = await cluster.status().compactMap(\.status)
       let newest = states.map(\.term).max() ?? 0
       let leaders = states.filter { $0.role == .leader && $0.term == newest }

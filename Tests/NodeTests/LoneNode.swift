@@ -20,12 +20,23 @@ func withLoneNode(
   change(&configuration)
   let node = try await ClusterNode(configuration)
   do {
-    let client = try WireClient(to: node.address)
-    while try client.status().role != .leader { usleep(5000) }
+    try waitUntilItLeads(node)
     try await body(node)
   } catch {
     await node.stop()
     throw error
   }
   await node.stop()
+}
+
+/// With a connection of its own, which is gone when the body begins: tests count connections.
+private func waitUntilItLeads(_ node: ClusterNode) throws {
+  let client = try WireClient(to: node.address)
+  let start = ContinuousClock.now
+  while try client.status().role != .leader {
+    guard ContinuousClock.now - start < .seconds(20) else {
+      throw WireClient.Silence(waitedFor: "a leader")
+    }
+    usleep(5000)
+  }
 }
