@@ -28,6 +28,9 @@ public struct NodeConfiguration: Sendable {
   public var timing = NodeTiming()
   /// How much a node takes on at once.
   public var limits = NodeLimits()
+  /// Whether the log may be written through io_uring where the kernel and the file system permit it; else a thread
+  /// writes and syncs.
+  public var mayUseRing = true
   /// Where lines for the operator go; nil: nowhere.
   public var log: (@Sendable (LogLevel, String) -> Void)?
   /// Called when the disk has failed under the log.
@@ -89,6 +92,8 @@ public struct NodeLimits: Sendable, Equatable {
   /// Watches on one connection.
   public var watchesOfConnection = 10_000
 
+  /// Length of the log's files, in whole megabytes from 16 to 4096; those that are there keep theirs.
+  public var segmentBytes = 64 << 20
   /// Bytes of the log that are applied before the next snapshot is written, at least; a large state waits for more.
   public var snapshotBytes = 256 << 20
 
@@ -145,6 +150,10 @@ extension NodeConfiguration {
       throw .configuration(
         "the election timeout (\(timing.election)) must be at least three heartbeats (\(timing.heartbeat))"
       )
+    }
+    guard limits.segmentBytes % (1 << 20) == 0, (16 << 20...4 << 30).contains(limits.segmentBytes)
+    else {
+      throw .configuration("a log file is 16 to 4096 whole megabytes long")
     }
     var addresses: [(id: UInt64, address: SocketAddress)] = []
     for (id, text) in peers.sorted(by: { $0.key < $1.key }) {

@@ -21,7 +21,7 @@ struct NodeJournal {
     // A directory that founds a cluster has incarnation 0, and no other has.
     let incarnation = configuration.mayJoin ? Machine.randomBits() | 1 : 0
     do throws(DiskError) {
-      disk = try FileDisk(at: path)
+      disk = try FileDisk(at: path, ring: configuration.mayUseRing)
     } catch {
       throw .storage("\(error)")
     }
@@ -32,7 +32,8 @@ struct NodeJournal {
       (journal, recovered) = try Journal.open(
         on: disk,
         as: identity,
-        incarnation: Incarnation(incarnation)
+        incarnation: Incarnation(incarnation),
+        settings: JournalSettings(segmentByteCount: configuration.limits.segmentBytes)
       )
     } catch {
       guard error == .identityMissing, !mayStart else { throw .storage("\(path): \(error)") }

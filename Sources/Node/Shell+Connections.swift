@@ -30,7 +30,7 @@ extension Shell {
   private func adopt(_ socket: consuming Socket) {
     count(.accepted)
     // A few more than there may be: they are told so when they have said hello.
-    let limit = configuration.limits.connections + 64
+    let limit = connectionLimit + Shell.refusalRoom
     makeRoom(below: limit)
     guard connections.count < limit else { return count(.refusedBusy) }
     let deadline = now.advanced(by: configuration.limits.helloDeadline)
@@ -190,7 +190,7 @@ extension Shell {
       return isWelcome(hello) ? .accepted : .unknownMember
     }
     // Members keep room of their own, so that clients can't shut them out.
-    let limit = configuration.limits.connections - 4 * links.count
+    let limit = connectionLimit - 4 * links.count
     makeRoom(below: limit + 1)
     return connections.count <= limit ? .accepted : .busy
   }

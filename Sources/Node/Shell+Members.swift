@@ -82,7 +82,7 @@ extension Shell {
       return false
     }
     return !replica.hearsLeader(now: now)
-      && connections.count + 4 * links.count < configuration.limits.connections
+      && connections.count + 4 * links.count < connectionLimit
   }
 
   /// What is wrong with an operator's request that only this node's edge can see.

@@ -17,6 +17,8 @@ final class Shell {
 
   /// How often links are dialled anew and silent connections are looked for.
   static let housekeepingInterval = Duration.milliseconds(50)
+  /// Connections above the limit that are adopted to be told so when they have said hello.
+  static let refusalRoom = 64
   /// How much one connection may bring in one turn, so that none starves the others.
   static let readByteCount = 1 << 18
 
@@ -56,6 +58,8 @@ final class Shell {
   var nextInspection: Instant
   /// What has happened to connections since the start.
   var counters: [StatusField: UInt64] = [:]
+  /// Connections at most, as configured or as many as the process may have.
+  let connectionLimit: Int
   /// While the system has no descriptor left, the listener rests until then instead of spinning.
   var acceptsAgainAt: Instant?
 
@@ -71,6 +75,7 @@ final class Shell {
     nextInspection = now
     nextProgressNote = now.advanced(by: configuration.limits.progressInterval)
     nextDiskRetry = now
+    connectionLimit = Shell.connectionLimit(of: configuration)
     (journal, replica) = try Shell.recover(configuration, checked, now: now)
     do throws(SystemError) {
       listener = try Socket.listening(at: checked.listen)
@@ -83,6 +88,18 @@ final class Shell {
     }
     try journal.register(on: loop, token: Token.disk)
     alignLinks()
+  }
+
+  /// Leaves descriptors for the log and its snapshots, and for a few connections that are only told that there is no room.
+  private static func connectionLimit(of configuration: NodeConfiguration) -> Int {
+    let wanted = configuration.limits.connections
+    let room = max(16, Process.descriptorLimit - 64 - refusalRoom)
+    guard room < wanted else { return wanted }
+    configuration.log?(
+      .warning,
+      "takes \(room) connections at most instead of \(wanted), since the process may have \(Process.descriptorLimit) files open (ulimit -n)"
+    )
+    return room
   }
 
   private static func sentence(for error: SystemError, at address: SocketAddress) -> String {

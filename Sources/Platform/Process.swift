@@ -23,6 +23,25 @@ package enum Process {
   /// This process's number.
   package static var id: Int32 { getpid() }
 
+  /// How many files and sockets this process may have open at once.
+  package static var descriptorLimit: Int {
+    var limit = rlimit()
+    // SAFETY: the call fills the struct.
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
+      return 1024
+    }
+    return Int(clamping: limit.rlim_cur)
+  }
+
+  /// Asks for as many as its user may ever have.
+  package static func raiseDescriptorLimit() {
+    var limit = rlimit()
+    // SAFETY: the calls fill and read the struct.
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+    limit.rlim_cur = limit.rlim_max
+    _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+  }
+
   /// The machine's name.
   package static var host: String {
     var bytes = [UInt8](repeating: 0, count: 256)

@@ -20,7 +20,9 @@ enum ServerArguments {
       --heartbeat MS     how often a leader says that it is there; default 50
       --election MS      how long a follower waits for a leader, at least; default 300
       --snapshot-mb N    least megabytes of log between two snapshots; default 256
-      --connections N    connections at once; default 20000
+      --segment-mb N     length of the log's files, 16 to 4096; default 64
+      --no-io-uring      write the log on a thread even where io_uring is there
+      --connections N    connections at once, and no more than `ulimit -n` permits; default 20000
       --watches N        watches at once; default 100000
       --hello-ms MS      how long a connection may take to say hello; default 5000
       --frame-ms MS      how long a frame may take from its first byte to its last; default 30000
@@ -52,6 +54,7 @@ enum ServerArguments {
     if values["election"] != nil {
       configuration.timing.election = .milliseconds(try milliseconds(&values, "election"))
     }
+    configuration.mayUseRing = values.removeValue(forKey: "no-io-uring") == nil
     configuration.mayJoin = values.removeValue(forKey: "join") != nil
     configuration.mayFound = values.removeValue(forKey: "found") != nil
     if values["snapshot-mb"] != nil {
@@ -74,6 +77,9 @@ enum ServerArguments {
       guard number <= limit else { throw .usage("--\(name) takes at most \(limit)") }
       return Int(number)
     }
+    if let megabytes = try size("segment-mb", upTo: 4096) {
+      limits.segmentBytes = megabytes << 20
+    }
     limits.connections = try size("connections", upTo: 1_000_000) ?? limits.connections
     limits.watches = try size("watches", upTo: 10_000_000) ?? limits.watches
     if let count = try size("outbox-kb", upTo: 1 << 20) { limits.outboxBytes = count << 10 }
@@ -85,10 +91,10 @@ enum ServerArguments {
     }
   }
 
-  private static let flags: Set<String> = ["allow-remote", "found", "join"]
+  private static let flags: Set<String> = ["allow-remote", "found", "join", "no-io-uring"]
   private static let options: Set<String> = [
     "id", "cluster", "peers", "data", "listen", "heartbeat", "election", "snapshot-mb",
-    "connections", "watches", "hello-ms", "frame-ms", "outbox-kb",
+    "segment-mb", "connections", "watches", "hello-ms", "frame-ms", "outbox-kb",
   ]
 
   private static func collect(_ words: [String]) throws(NodeError) -> [String: String] {

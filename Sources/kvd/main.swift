@@ -8,6 +8,7 @@ internal import RoostPlatform
 
 Memory.keepWhatIsFreed()
 Signals.ignoreBrokenPipes()
+Process.raiseDescriptorLimit()
 do throws(SystemError) {
   try Signals.takeOver()
 } catch {

@@ -7,6 +7,7 @@ final class Servers {
   let folder: String
   let count: Int
   private let options: [String]
+  private let openFiles: Int?
   private var processes: [Int: Process] = [:]
   private var mounts: [String] = []
 
@@ -24,9 +25,15 @@ final class Servers {
   private(set) var hasOwnDisks = false
 
   /// Starts `count` nodes; with `diskMegabytes` each in a file system of that size, if the machine lets us mount one.
-  init(_ count: Int, _ options: [String] = [], diskMegabytes: Int? = nil) throws {
+  init(
+    _ count: Int,
+    _ options: [String] = [],
+    diskMegabytes: Int? = nil,
+    openFiles: Int? = nil
+  ) throws {
     self.count = count
     self.options = options
+    self.openFiles = openFiles
     // Short, since the path of a unix socket is.
     folder = "/tmp/roost-\(UUID().uuidString.prefix(8))"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -59,6 +66,7 @@ final class Servers {
     return (found as? NSNumber).map { $0.intValue <= megabytes << 20 } ?? false
   }
 
+  /// Runs a program of the system; -1 if there is none.
   private static func run(_ program: String, _ arguments: [String]) throws -> Int32 {
     guard FileManager.default.isExecutableFile(atPath: program) else { return -1 }
     let process = Process()
@@ -84,16 +92,27 @@ final class Servers {
     try FileManager.default.removeItem(atPath: "\(folder)/d\(node)/ballast")
   }
 
+  func processNumber(of node: Int) throws -> Int32 {
+    try #require(processes[node]).processIdentifier
+  }
+
+  /// Takes from a process that runs the right to have more than `count` descriptors.
+  func limitDescriptors(of node: Int, to count: Int) throws {
+    let number = try processNumber(of: node)
+    let arguments = ["--pid", "\(number)", "--nofile=\(count):\(count)"]
+    try #require(try Self.run("/usr/bin/prlimit", arguments) == 0)
+  }
+
   /// The memory that a process holds.
   func residentBytes(of node: Int) throws -> Int {
-    let number = try #require(processes[node]).processIdentifier
+    let number = try processNumber(of: node)
     let text = try String(contentsOfFile: "/proc/\(number)/statm", encoding: .utf8)
     return (text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 4096
   }
 
   /// How many descriptors a process has open.
   func descriptorCount(of node: Int) throws -> Int {
-    let number = try #require(processes[node]).processIdentifier
+    let number = try processNumber(of: node)
     return try FileManager.default.contentsOfDirectory(atPath: "/proc/\(number)/fd").count
   }
 
@@ -123,6 +142,11 @@ final class Servers {
       "--id", "\(node)", "--cluster", "e2e0", "--data", "\(folder)/d\(node)",
     ]
     process.arguments? += options + more
+    if let openFiles, let program = process.executableURL?.path {
+      process.executableURL = URL(fileURLWithPath: "/bin/sh")
+      let limited = ["-c", "ulimit -n \(openFiles) && exec \"$0\" \"$@\"", program]
+      process.arguments = limited + (process.arguments ?? [])
+    }
     let path = "\(folder)/n\(node).log"
     if !FileManager.default.fileExists(atPath: path) {
       _ = FileManager.default.createFile(atPath: path, contents: nil)
@@ -152,7 +176,7 @@ final class Servers {
 
   /// The processor time that a process has used, in hundredths of a second.
   func processorTicks(of node: Int) throws -> Int {
-    let number = try #require(processes[node]).processIdentifier
+    let number = try processNumber(of: node)
     let line = try String(contentsOfFile: "/proc/\(number)/stat", encoding: .utf8)
     let fields = line.split(separator: ")").last?.split(separator: " ") ?? []
     return [11, 12].compactMap { Int(fields[$0]) }.reduce(0, +)

@@ -45,6 +45,41 @@ final class Scratch {
     disk.clearNotification()
   }
 
+  /// ramfs writes nothing past the page cache, so io_uring as the log uses it is refused there.
+  @Test func whereTheRingIsRefusedAThreadWrites() throws {
+    let scratch = try Scratch()
+    // SAFETY: the strings live until the call has returned.
+    guard unsafe mount("ramfs", scratch.path, "ramfs", 0, nil) == 0 else {
+      print("not permitted to mount here")
+      return
+    }
+    // SAFETY: as above.
+    defer { _ = unsafe umount2(scratch.path, Int32(MNT_DETACH)) }
+    let disk = try FileDisk(at: scratch.path)
+    guard case .thread(let reason) = disk.backEnd else {
+      Issue.record("\(disk.backEnd) on a file system that refuses it")
+      return
+    }
+    #expect(!reason.isEmpty && disk.writesAtOnce == 1)
+    let (journal, _) = try Journal.open(
+      on: disk,
+      as: Self.identity,
+      incarnation: Incarnation(9),
+      settings: Self.settings
+    )
+    journal.append(
+      ticket: 1,
+      hardState: HardState(term: Term(1), vote: NodeID(1)),
+      entries: [Self.entry(1, byteCount: 100)]
+    )
+    var durable: UInt64 = 0
+    for _ in 0..<10 where durable == 0 {
+      Self.wait(for: disk)
+      durable = journal.poll().durable ?? 0
+    }
+    #expect(durable == 1)
+  }
+
   @Test(arguments: [true, false])
   func whatIsAcknowledgedIsInTheFiles(ring: Bool) throws {
     let scratch = try Scratch()

@@ -133,6 +133,24 @@ import Testing
     }
   }
 
+  /// Whoever hangs up on its answers ends its connection, and no process.
+  @Test(.timeLimit(.minutes(1)))
+  func whoHangsUpOnItsAnswersEndsItsConnectionAlone() async throws {
+    try await Self.withNode { node in
+      for _ in 0..<20 {
+        let rude = try WireClient(to: node.address)
+        for _ in 0..<200 { try rude.ask(.status, []) }
+      }
+      let client = try WireClient(to: node.address)
+      var status = try client.status()
+      for _ in 0..<500 where status[.connections] > 1 {
+        usleep(10_000)
+        status = try client.status()
+      }
+      #expect(status[.connections] == 1)
+    }
+  }
+
   @Test(.timeLimit(.minutes(1)))
   func whoeverSaysNothingIsLeftAlone() async throws {
     try await Self.withNode {

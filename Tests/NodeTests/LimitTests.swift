@@ -7,15 +7,6 @@ import Testing
 
 /// Floods, dribbles and deaf peers: each costs itself, is counted, and the others are served.
 @Suite(.serialized) struct LimitTests {
-  /// A connection that never says a word.
-  private final class Silent {
-    private let socket: Socket
-
-    init(to address: String) throws {
-      socket = try Socket.connecting(to: try #require(SocketAddress(address)))
-    }
-  }
-
   private static func wait(
     for node: ClusterNode,
     _ condition: (NodeStatus) -> Bool
@@ -34,8 +25,8 @@ import Testing
     try await withLoneNode {
       $0.limits.connections = 50
     } _: { node in
-      var flood: [Silent] = []
-      for _ in 0..<300 { flood.append(try Silent(to: node.address)) }
+      var flood: [StillSocket] = []
+      for _ in 0..<300 { flood.append(try StillSocket(to: node.address)) }
       // Who says hello at once gets in, and is served.
       let client = try WireClient(to: node.address)
       #expect(client.hello.verdict == .accepted)

@@ -198,3 +198,12 @@ package final class WireClient {
     throw Silence(waitedFor: "reply \(asked)")
   }
 }
+
+/// A connection that never says a word.
+package final class StillSocket {
+  private let socket: Socket
+
+  package init(to address: String) throws {
+    socket = try Socket.connecting(to: try #require(SocketAddress(address)))
+  }
+}
