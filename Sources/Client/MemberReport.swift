@@ -24,6 +24,19 @@ public struct MemberReport: Sendable, Equatable {
   }
 }
 
+extension Sequence<MemberState> {
+  /// Members that have applied the same entries and hold different states: at least one of them is damaged.
+  ///
+  /// Members that have not applied equally much can't be compared; ask again when less is written.
+  public var divergent: [UInt64] {
+    for (_, equals) in Dictionary(grouping: self, by: \.applied) {
+      guard Set(equals.map(\.stateHash)).count > 1 else { continue }
+      return equals.map(\.id).sorted()
+    }
+    return []
+  }
+}
+
 /// What a node says of itself.
 public struct MemberState: Sendable, Equatable {
   /// What a node is at the moment.
@@ -47,6 +60,8 @@ public struct MemberState: Sendable, Equatable {
   public let applied: UInt64
   /// The revision of its store.
   public let revision: UInt64
+  /// A hash of that store: equal on all members that have applied the same entries.
+  public let stateHash: UInt64
   /// How long it has heard no leader, or as a leader no quorum.
   public let quiet: Duration
   /// How long it has been running.
@@ -94,6 +109,7 @@ public struct MemberState: Sendable, Equatable {
     committed = status.committed.rawValue
     applied = status.applied.rawValue
     revision = status.revision.rawValue
+    stateHash = status[.stateHash]
     quiet = .nanoseconds(Int64(clamping: status.quietNanoseconds))
     uptime = .nanoseconds(Int64(clamping: status.upNanoseconds))
     journal = status.journal

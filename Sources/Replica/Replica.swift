@@ -326,6 +326,7 @@ package struct Replica: Sendable {
     status[.membershipPhase] = UInt64(consensus.membership.phase.rawValue)
     status[.incarnation] = consensus.incarnation.rawValue
     status[.membershipCommitted] = consensus.isMembershipCommitted ? 1 : 0
+    status[.stateHash] = state.stateHash
     status.quietNanoseconds = now.nanoseconds(since: heardAt)
     let progress = consensus.memberStatus
     status.members = consensus.membership.members.map { member in

@@ -18,6 +18,8 @@ package enum StatusField: UInt16, CaseIterable, Sendable {
   case incarnation = 3
   /// 1 if the newest membership that this node knows was committed.
   case membershipCommitted = 4
+  /// Of the state as it is behind the last applied entry: equal on all nodes that have applied the same.
+  case stateHash = 5
 
   /// Connections now, of clients and members.
   case connections = 16

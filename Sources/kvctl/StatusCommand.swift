@@ -17,6 +17,17 @@ enum Status {
         )
         return ExitCode.unreachable
       }
+      let divergent = states.divergent
+      guard divergent.isEmpty else {
+        let names = divergent.map { "\($0)" }.joined(separator: " and ")
+        Process.complain(
+          "error: servers \(names) applied the same entries, and their states differ"
+        )
+        Process.complain(
+          "hint: compare what they serve (get --local), keep their directories, and replace the one that is wrong (member replace)"
+        )
+        return ExitCode.failed
+      }
       // A leader serves if it has committed in its term and a majority of those asked follows it.
       let newest = states.map(\.term).max() ?? 0
       guard let leader = states.first(where: { $0.role == .leader && $0.term == newest }) else {
