@@ -97,9 +97,33 @@ extension Cluster {
   ) async throws(ClientError) -> StoredValue? {
     try check(key: key)
     let get = Get(key: key, revision: Revision(revision))
-    let reply = try await ask(.query(consistency.level, .get(get)))
+    let reply = try await ask(consistency.call(.get(get)))
     guard case .value(_, let found) = reply else { throw .unexpectedReply }
     return found.map { StoredValue($0) }
+  }
+
+  /// The value of a key as some node has it, with how old that may be.
+  ///
+  /// It is answered without a leader. Nodes that heard none for longer than `age` do not answer; nil: however long ago.
+  public func observe(
+    _ key: [UInt8],
+    within age: Duration? = nil
+  ) async throws(ClientError) -> Observation {
+    try check(key: key)
+    let consistency = age.map { ReadConsistency.recent(within: $0) } ?? .local
+    let result = await engine.call(
+      consistency.call(.get(Get(key: key))),
+      within: configuration.timeout
+    )
+    _ = try Self.reply(from: result)
+    guard case .answered(let bytes) = result,
+      case .observed(let age, .value(let revision, let found)) = try? Reply(decodingAll: bytes)
+    else { throw .unexpectedReply }
+    return Observation(
+      value: found.map { StoredValue($0) },
+      revision: revision.rawValue,
+      age: age == .max ? nil : .nanoseconds(Int64(clamping: age))
+    )
   }
 
   /// One page of a range: as many keys as fit, or up to the query's limit.
@@ -112,7 +136,7 @@ extension Cluster {
     range.limit = UInt32(clamping: query.limit)
     range.isReverse = query.isReverse
     range.keysOnly = query.keysOnly
-    let reply = try await ask(.query(query.consistency.level, .range(range)))
+    let reply = try await ask(query.consistency.call(.range(range)))
     guard case .page(let page) = reply else { throw .unexpectedReply }
     return KeyPage(page)
   }
@@ -147,7 +171,7 @@ extension Cluster {
   ) async throws(ClientError) -> Int {
     var range = RangeQuery(keys.range)
     range.countOnly = true
-    let reply = try await ask(.query(consistency.level, .range(range)))
+    let reply = try await ask(consistency.call(.range(range)))
     guard case .page(let page) = reply else { throw .unexpectedReply }
     return Int(clamping: page.count)
   }
@@ -199,6 +223,16 @@ extension Cluster {
   }
 }
 
+/// What one node has of a key.
+public struct Observation: Sendable, Equatable {
+  /// The value, or nil if there is none.
+  public let value: StoredValue?
+  /// The revision of the node's store.
+  public let revision: UInt64
+  /// How long ago the node had heard a leader; nil: not since its start.
+  public let age: Duration?
+}
+
 /// How a range is read.
 public struct PageQuery: Sendable, Hashable {
   /// The most keys that are wanted; 0: as many as there are.
@@ -223,10 +257,6 @@ extension KeyPage {
     count = values.count
     self.next = next
   }
-}
-
-extension ReadConsistency {
-  var level: ReadLevel { self == .local ? .serializable : .linearizable }
 }
 
 extension PutOptions {

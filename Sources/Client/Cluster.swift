@@ -4,11 +4,22 @@ internal import RoostWire
 internal import Synchronization
 
 /// How new the answer to a read must be.
-public enum ReadConsistency: Sendable {
+public enum ReadConsistency: Sendable, Hashable {
   /// The newest committed state, confirmed by a majority.
   case linearizable
-  /// Whatever the asked node has; it may be old, and it is answered without a leader.
+  /// Whatever the asked node has; it may be old, and it is answered without a leader. It is never older than what this
+  /// client has seen before.
   case local
+  /// The same of a node that heard a leader so long ago at most.
+  case recent(within: Duration)
+
+  func call(_ query: Query) -> CallKind {
+    switch self {
+    case .linearizable: .query(.linearizable, query)
+    case .local: .query(.serializable, query)
+    case .recent(let age): .recent(query, age: max(1, age.wholeNanoseconds))
+    }
+  }
 }
 
 /// A key with its value and its history's numbers.
@@ -153,6 +164,7 @@ public final class Cluster: Sendable {
     case .failed(let failure): throw ClientError(failure)
     case .answered(let bytes):
       guard let reply = try? Reply(decodingAll: bytes) else { throw .unexpectedReply }
+      if case .observed(_, let observed) = reply { return observed }
       guard case .failure(let failure) = reply else { return reply }
       throw .refused(Refusal(failure))
     }

@@ -21,7 +21,13 @@ package enum CallKind: Hashable, Sendable {
   ///
   /// An `acquire` that has to wait is answered when it waits no longer.
   case command(Command)
+  /// Reads.
+  ///
+  /// A serializable one is answered by a state that is no older than what this client has seen, and its answer is
+  /// an observation.
   case query(ReadLevel, Query)
+  /// The same of a node that heard a leader so many nanoseconds ago at most.
+  case recent(Query, age: UInt64)
   /// How one endpoint is.
   case status(endpoint: Int)
   /// Changes the cluster itself: says what shall be, so it does no harm when it is sent again.

@@ -79,7 +79,7 @@ extension ClientMachine {
     guard let call = calls[id] else { return }
     effects.send(on: link) { bytes in
       bytes.appendFrame(call.frameKind, correlation: id.rawValue) {
-        call.encode(call.identity, into: &$0)
+        call.encode(call.identity, newest: newestRevision, into: &$0)
       }
     }
   }
@@ -121,7 +121,8 @@ extension ClientMachine {
       return didSucceed(id, body, from: index, now: now, into: &effects)
     }
     switch failure.code {
-    case .notLeader, .shuttingDown, .busy, .leadershipLost, .noQuorum, .diverged, .notMember:
+    case .notLeader, .shuttingDown, .busy, .leadershipLost, .noQuorum, .diverged, .notMember,
+      .tooOld:
       retry(id, after: failure, from: index, now: now)
     case .oneShotExpired where !call.isUncertain:
       // The node's idea of the cluster's time was old. Nothing was executed under this name, so another may be taken.
@@ -178,7 +179,7 @@ extension ClientMachine {
     now: Instant
   ) {
     if failure.code.execution == .unknown { calls[id]?.isUncertain = true }
-    if failure.code == .noQuorum || failure.code == .notLeader {
+    if [.noQuorum, .notLeader, .tooOld].contains(failure.code) {
       if calls[id]?.withoutQuorumSince == nil, calls[id]?.queuedAt == nil {
         calls[id]?.withoutQuorumSince = now
         alarms.set(id, at: now.advanced(by: settings.quorumPatience))

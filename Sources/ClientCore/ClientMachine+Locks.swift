@@ -115,7 +115,9 @@ extension ClientMachine {
     now: Instant,
     into effects: inout ClientEffects
   ) {
-    guard case .command(let command) = call.kind, case .answered(let body) = result else { return }
+    guard case .answered(let body) = result, call.pinned == nil else { return }
+    if let revision = Reply.revision(in: body) { newestRevision = max(newestRevision, revision) }
+    guard case .command(let command) = call.kind else { return }
     switch command {
     case .acquire(let acquire):
       guard case .lock(.granted(let token)) = try? Reply(decodingAll: body) else { return }

@@ -190,6 +190,7 @@ extension ClientMachine {
       watches.remove(at: place)
       return effects.notices.append(.watch(id, .compacted(oldest: oldest)))
     }
+    newestRevision = max(newestRevision, event.revision)
     let changes = watches[place].take(event)
     guard !changes.isEmpty || watches[place].wanted.wantsProgress else { return }
     effects.notices.append(

@@ -33,6 +33,8 @@ package struct ClientMachine: Sendable {
   var leases: [KeptLease] = []
   var leaseRenewalAt = Instant.distantFuture
   var preferred: Int
+  /// The newest revision of the store that any answer or watch has shown: no read of this client shows an older one.
+  var newestRevision = Revision.zero
   var session = ClientSession.none
   /// The number that the next session begins with: an event about an earlier session's request fits no later one.
   var nextSequence: UInt64 = 1

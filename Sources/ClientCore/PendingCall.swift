@@ -65,7 +65,7 @@ struct PendingCall: Sendable {
   var isChange: Bool {
     switch kind {
     case .command, .admin: true
-    case .query, .status: false
+    case .query, .recent, .status: false
     }
   }
 
@@ -92,16 +92,20 @@ struct PendingCall: Sendable {
   var frameKind: FrameKind {
     switch kind {
     case .command: .request
-    case .query: .query
+    case .query, .recent: .query
     case .status: .status
     case .admin: .admin
     }
   }
 
-  /// The body of its frame.
-  func encode(_ identity: RequestIdentity?, into output: inout [UInt8]) {
+  /// The body of its frame; `newest` is the newest revision that the client has seen.
+  func encode(_ identity: RequestIdentity?, newest: Revision, into output: inout [UInt8]) {
     switch kind {
     case .status: break
+    case .query(.serializable, let query):
+      Self.encode(query, ReadBound(revision: newest), into: &output)
+    case .recent(let query, let age):
+      Self.encode(query, ReadBound(revision: newest, age: age), into: &output)
     case .query(let level, let query):
       output.append(level.rawValue)
       query.encode(into: &output)
@@ -110,5 +114,11 @@ struct PendingCall: Sendable {
       command.encode(into: &output)
     case .admin(let request): request.encode(into: &output)
     }
+  }
+
+  private static func encode(_ query: Query, _ bound: ReadBound, into output: inout [UInt8]) {
+    output.append(ReadLevel.bounded.rawValue)
+    bound.encode(into: &output)
+    query.encode(into: &output)
   }
 }

@@ -17,7 +17,7 @@ extension Shell {
       noteSession(of: body, on: connection)
       replica.request(body, from: asker, now: now, into: &effects)
     case (.client, .query):
-      replica.query(body, from: asker, into: &effects)
+      replica.query(body, from: asker, now: now, into: &effects)
     case (.client, .watch):
       connection.watches = true
       replica.watch(body, from: asker, into: &effects)

@@ -121,6 +121,11 @@ extension Consensus {
     return now < end ? commitIndex : nil
   }
 
+  /// As a leader, when the newest round was sent that a quorum has answered.
+  package var quorumHeardAt: Instant? {
+    leadership.map { Instant(nanoseconds: $0.quorumRound) }
+  }
+
   // MARK: A follower
 
   private mutating func askLeader(now: Instant, into effects: inout Effects) {

@@ -1,6 +1,6 @@
 internal import RoostRaft
 internal import RoostStateMachine
-internal import RoostWire
+package import RoostWire
 
 /// A query that waits until the state is new enough to answer it.
 struct WaitingQuery: Sendable {
@@ -84,17 +84,50 @@ extension Replica {
   package mutating func query(
     _ bytes: borrowing Span<UInt8>,
     from client: ClientTicket,
+    now: Instant,
     into effects: inout ReplicaEffects
   ) {
     guard bytes.count > 0, let level = ReadLevel(rawValue: bytes[0]) else {
       return answer(.client(client), Failure(.malformed), into: &effects)
     }
     if let refusal { return answer(.client(client), Failure(refusal), into: &effects) }
+    if level == .bounded { return observe(bytes, for: client, now: now, into: &effects) }
     let query = WaitingQuery(client: client, bytes: bytes.extracting(droppingFirst: 1).copied())
     switch level {
+    case .bounded: break
     case .serializable: answer(query, into: &effects)
     case .linearizable, .lease: reads.add(query, toOldGroup: has(.readsJoinOldGroup))
     }
+  }
+
+  /// Answers from this node's own state, if that is as new as the query demands.
+  private mutating func observe(
+    _ bytes: borrowing Span<UInt8>,
+    for client: ClientTicket,
+    now: Instant,
+    into effects: inout ReplicaEffects
+  ) {
+    var input = bytes.extracting(droppingFirst: 1)
+    guard let bound = try? ReadBound(decoding: &input) else {
+      return answer(.client(client), Failure(.malformed), into: &effects)
+    }
+    let age = age(now: now)
+    guard state.revision >= bound.revision || has(.boundIgnored), bound.age == 0 || age <= bound.age
+    else {
+      let failure = Failure(.tooOld, detail: state.revision.rawValue)
+      return answer(.client(client), failure, into: &effects)
+    }
+    let start = effects.replyBytes.count
+    Reply.beginObservation(age: age, in: &effects.replyBytes)
+    state.read(input.copied(), into: &effects.replyBytes)
+    Reply.endObservation(at: start, in: &effects.replyBytes)
+    effects.replies.append(ReplyPlace(ticket: client, range: start..<effects.replyBytes.count))
+  }
+
+  /// How many nanoseconds ago this node heard a leader, or as one a quorum; the greatest number if it never did.
+  private func age(now: Instant) -> UInt64 {
+    guard let heard = consensus.quorumHeardAt ?? leaderHeardAt else { return .max }
+    return now.nanoseconds(since: min(heard, now))
   }
 
   mutating func askForReads(now: Instant) {

@@ -70,6 +70,8 @@ package struct Replica: Sendable {
   var loading: SnapshotDescriptor?
   /// When this node last heard a leader, or as a leader last was one with a quorum behind it.
   var heardAt: Instant
+  /// When this node last heard the leader that it follows; nil: not since its start.
+  var leaderHeardAt: Instant?
   var reported = LeaderReport()
   #if PLANTED_BUGS
   var flaw: ReplicaFlaw?
@@ -122,7 +124,9 @@ package struct Replica: Sendable {
   /// Takes in a message of the protocol.
   package mutating func receive(_ message: Message, from member: NodeID, now: Instant) {
     consensus.step(message, from: member, now: now, into: &asked)
-    if member == consensus.leader { heardAt = now }
+    guard member == consensus.leader else { return }
+    heardAt = now
+    leaderHeardAt = now
   }
 
   /// The writes up to this ticket are on the disk for good.

@@ -18,6 +18,8 @@ package enum ReplicaFlaw: String, CaseIterable, Sendable {
   case positionNotCompared
   /// Whoever waits when leadership ends is forgotten.
   case waitersForgotten
+  /// A node's own state answers however old it is.
+  case boundIgnored
   /// Reads are put into a group that was already asked for.
   case readsJoinOldGroup
 }

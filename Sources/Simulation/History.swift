@@ -6,6 +6,8 @@ struct RecordedCall {
   let client: Int
   let kind: CallKind
   let startedAt: UInt64
+  /// The newest revision that the client had seen when it asked.
+  var knownRevision = Revision.zero
   /// As the bytes on the wire named the request; nil if it was never sent.
   var identity: RequestIdentity?
   var endedAt: UInt64?
@@ -35,7 +37,9 @@ struct RecordedCall {
   /// The reply, if there was one.
   var reply: Reply? {
     guard case .answered(let bytes) = result else { return nil }
-    return try? Reply(decodingAll: bytes)
+    let reply = try? Reply(decodingAll: bytes)
+    if case .observed(_, let observed) = reply { return observed }
+    return reply
   }
 }
 
@@ -61,6 +65,7 @@ extension CallKind {
     switch self {
     case .command(.operation(let operation)): operation.story
     case .command(let command): "\(command)"
+    case .recent(let query, let age): "\(query) of the last \(age / 1_000_000) ms"
     case .query(let level, .get(let get)): "\(level) get \(text(get.key))"
     case .query(let level, let query): "\(level) \(query)"
     case .status(let endpoint): "status of endpoint \(endpoint)"

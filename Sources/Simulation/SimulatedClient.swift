@@ -23,6 +23,8 @@ final class SimulatedClient {
   var knownTokens: [UInt64] = []
   var knownLeases: [UInt64] = []
   var lastRevision: Revision?
+  /// The newest that any answer has shown to this process.
+  var newestRevision = Revision.zero
   /// Requests whose outcome it does not know.
   var doubts: [Outcome] = []
 
@@ -61,6 +63,7 @@ final class SimulatedClient {
     effects = ClientEffects()
     nextTick = .max
     next = [:]
+    newestRevision = .zero
     machine = Self.machine(plan, number, endpoints, random.split())
   }
 

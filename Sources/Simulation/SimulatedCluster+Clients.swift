@@ -24,7 +24,9 @@ extension SimulatedCluster {
     let kind =
       client.takeNext(lane: lane)
       ?? plan.workload.draw(&workloadRandom, number: UInt64(history.count + 1), for: client)
-    history.append(RecordedCall(client: client.number, kind: kind, startedAt: now))
+    var call = RecordedCall(client: client.number, kind: kind, startedAt: now)
+    call.knownRevision = client.newestRevision
+    history.append(call)
     report.callCount += 1
     tell("client \(client.number + 1)", "wants \(kind.story)")
     client.call(kind, lane: lane, place: history.count - 1, at: now)

@@ -130,10 +130,10 @@ extension SimulatedCluster {
       case .cancelWatch: life.replica.cancelWatch(body, from: asker, into: &life.effects)
       case .query:
         var bytes = body.copied()
-        if plan.flaw == .shell(.readsNotConfirmed), !bytes.isEmpty {
+        if plan.flaw == .shell(.readsNotConfirmed), let level = bytes.first, level < 2 {
           bytes[0] = ReadLevel.serializable.rawValue
         }
-        life.replica.query(bytes.span, from: asker, into: &life.effects)
+        life.replica.query(bytes.span, from: asker, now: local, into: &life.effects)
       case .status: answerStatus(header.correlation, connection, life, local)
       default: throw .invalid("frame kind on this connection")
       }

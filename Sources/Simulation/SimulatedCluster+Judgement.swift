@@ -72,6 +72,7 @@ extension SimulatedCluster {
     judgeReplies()
     judgeRevisions()
     judgeOldReads()
+    judgeSight()
     judgeKeys()
     judgeSums()
   }
@@ -128,6 +129,17 @@ extension SimulatedCluster {
       }
       guard revision < newest || call.isWrite && revision == newest else { continue }
       breach("stale", "\(call) although revision \(newest) was known before")
+    }
+  }
+
+  /// Nobody sees an older state than it has seen before, whichever node it asks.
+  private func judgeSight() {
+    for call in history {
+      guard let revision = call.revision, revision < call.knownRevision else { continue }
+      breach(
+        "time runs back",
+        "\(call) although the client had seen revision \(call.knownRevision)"
+      )
     }
   }
 

@@ -245,6 +245,7 @@ extension SimulatedClient {
     default: break
     }
     lastRevision = call.revision ?? lastRevision
+    newestRevision = max(newestRevision, call.revision ?? .zero)
     if case .failed = call.result, case .session(let session, let sequence, _) = call.identity {
       if sequence > .zero { doubts.append(Outcome(session: session, sequence: sequence)) }
     }

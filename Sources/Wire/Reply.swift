@@ -32,6 +32,8 @@ package enum Reply: Hashable, Sendable {
   case outcome(OutcomeReply)
   /// Kind 12: a watch has begun; the first revision that it will be told of.
   case watching(from: Revision)
+  /// Kind 13: a node's own state answers, which heard a leader so many nanoseconds ago.
+  indirect case observed(age: UInt64, Reply)
   /// Kinds 32 and up: how things stand.
   case inspection(Inspection)
 }

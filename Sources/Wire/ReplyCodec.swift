@@ -22,7 +22,7 @@ extension Reply: WireCodable {
       self = .value(revision: revision, isPresent ? try KeyValue(decoding: &input) : nil)
     case 4: self = .page(try Page(decoding: &input))
     case 5: self = .transaction(try TransactionReply(decoding: &input, depth: depth - 1))
-    case 6...12: try self.init(otherKind: kind, decoding: &input, depth: depth)
+    case 6...13: try self.init(otherKind: kind, decoding: &input, depth: depth)
     case 32...: self = .inspection(try Inspection(kind: kind, decoding: &input))
     default: throw .invalid("reply kind")
     }
@@ -43,7 +43,9 @@ extension Reply: WireCodable {
     case 9: self = .lock(try LockState(decoding: &input))
     case 10: self = .released(depth: try input.read())
     case 11: self = .outcome(try OutcomeReply(decoding: &input, depth: depth - 1))
-    default: self = .watching(from: try Revision(decoding: &input))
+    case 12: self = .watching(from: try Revision(decoding: &input))
+    default:
+      self = .observed(age: try input.read(), try Reply(decoding: &input, depth: depth - 1))
     }
   }
 
@@ -72,6 +74,9 @@ extension Reply: WireCodable {
     case .released(let depth): output.append(littleEndian: depth)
     case .outcome(let outcome): outcome.encode(into: &output)
     case .watching(let start): start.encode(into: &output)
+    case .observed(let age, let reply):
+      output.append(littleEndian: age)
+      reply.encode(into: &output)
     case .inspection(let inspection): inspection.encodeBody(into: &output)
     }
   }
@@ -91,8 +96,44 @@ extension Reply: WireCodable {
     case .released: 10
     case .outcome: 11
     case .watching: 12
+    case .observed: Self.observedKind
     case .inspection(let inspection): inspection.kind
     }
+  }
+}
+
+extension Reply {
+  private static let observedKind: UInt8 = 13
+  private static let observedByteCount = 11
+
+  /// Begins an observation; the reply to the query follows.
+  package static func beginObservation(age: UInt64, in output: inout [UInt8]) {
+    output.append(littleEndian: UInt16(0))
+    output.append(observedKind)
+    output.append(littleEndian: age)
+  }
+
+  /// Leaves of an observation that began at `start` the failure alone, if the query failed.
+  package static func endObservation(at start: Int, in output: inout [UInt8]) {
+    let inner = start + observedByteCount
+    guard output.count >= inner + 2, output[inner] != 0 || output[inner + 1] != 0 else { return }
+    output.removeSubrange(start..<inner)
+  }
+
+  /// The store's revision that a reply shows its reader, found without decoding the rest.
+  package static func revision(in bytes: [UInt8]) -> Revision? {
+    var start = 0
+    if bytes.count > observedByteCount, bytes[2] == observedKind { start = observedByteCount }
+    guard bytes.count >= start + 3, bytes[start] == 0, bytes[start + 1] == 0 else { return nil }
+    switch bytes[start + 2] {
+    case 1: start += 4
+    case 2, 3, 4, 5: start += 3
+    default: return nil
+    }
+    guard bytes.count >= start + 8 else { return nil }
+    var number: UInt64 = 0
+    for place in 0..<8 { number |= UInt64(bytes[start + place]) << (8 * UInt64(place)) }
+    return Revision(number)
   }
 }
 

@@ -21,7 +21,7 @@ struct Arguments {
   /// Options that are followed by a value.
   private static let withValue: Set<String> = [
     "endpoints", "timeout", "local-id", "if-version", "if-revision", "if-value", "ttl", "lease",
-    "lock", "token", "at", "limit", "from", "permits", "wait",
+    "lock", "token", "at", "limit", "max-age", "from", "permits", "wait",
   ]
 
   init(_ arguments: [String]) throws(UsageError) {

@@ -69,13 +69,23 @@ enum Put {
 
 /// Implements `kvctl get KEY`.
 enum Get {
+  /// How new what is read must be.
+  static func consistency(_ arguments: inout Arguments) throws(UsageError) -> ReadConsistency {
+    let age = try arguments.seconds(of: "max-age")
+    guard try arguments.flag("local") else {
+      guard age == nil else { throw UsageError("--max-age goes with --local") }
+      return .linearizable
+    }
+    return age.map { .recent(within: $0) } ?? .local
+  }
+
   static func run(_ arguments: inout Arguments) async throws(UsageError) -> Int32 {
     let target = try Target(&arguments)
     if try arguments.flag("prefix") {
       let prefix = try arguments.next("KEY", of: "get")
       return try await Range.run(&arguments, target, .prefix(Array(prefix.utf8)), "get")
     }
-    let consistency: ReadConsistency = try arguments.flag("local") ? .local : .linearizable
+    let consistency = try consistency(&arguments)
     let isJson = try arguments.flag("json")
     let revision = try arguments.number(of: "at") ?? 0
     let key = try arguments.next("KEY", of: "get")
@@ -115,7 +125,7 @@ enum Range {
     _ command: String
   ) async throws(UsageError) -> Int32 {
     var query = PageQuery()
-    query.consistency = try arguments.flag("local") ? .local : .linearizable
+    query.consistency = try Get.consistency(&arguments)
     query.limit = Int(clamping: try arguments.number(of: "limit") ?? 0)
     query.revision = try arguments.number(of: "at") ?? 0
     query.isReverse = try arguments.flag("reverse")

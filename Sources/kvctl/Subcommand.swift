@@ -67,16 +67,17 @@ enum Subcommand: String, CaseIterable {
     """
 
   private static let getExplanation = """
-    usage: kvctl get KEY [--local] [--at REVISION] [--json]
+    usage: kvctl get KEY [--local [--max-age SECONDS]] [--at REVISION] [--json]
            kvctl get KEY --prefix [the options of range]
 
     Prints the value of KEY, the newest that was committed. A key that has none: exit code 3. In a pipe exactly the value's bytes are
-    written, without a line break. With --local the asked node answers by itself: fast, without a leader, maybe old. --at reads the past.
+    written, without a line break. With --local the asked node answers by itself: fast, without a leader, maybe old; with
+    --max-age only a node that heard a leader so long ago at most. --at reads the past.
     With --prefix every key that begins with KEY is printed with its value, as kvctl range does.
     """
 
   private static let rangeExplanation = """
-    usage: kvctl range [START [END]] [--limit N] [--reverse] [--keys] [--count] [--at REVISION] [--local] [--json]
+    usage: kvctl range [START [END]] [--limit N] [--reverse] [--keys] [--count] [--at REVISION] [--local [--max-age SECONDS]] [--json]
 
     Prints the keys from START up to END, which is not in, each with its value behind a tab; without END to the end, without START all. A line
     break within is printed as \\n. --keys leaves the values out, --count prints how many there are, --reverse begins at the end.

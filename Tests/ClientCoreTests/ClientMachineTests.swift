@@ -131,6 +131,40 @@ struct Conversation {
     #expect(world.effects.results.count == 1)
   }
 
+  @Test func aClientNeverGoesBackInTime() throws {
+    var world = Conversation(endpoints: 2)
+    let put = world.put()
+    let first = try world.accept()
+    _ = try world.takeFrames()
+    world.answer(put, .written(Written(revision: Revision(9), version: 1)), on: first)
+    let query = Query.get(Get(key: [1]))
+    let read = world.call(.query(.serializable, query))
+    #expect(try world.takeFrames().last?.body == Self.bounded(9, query))
+    // A node that lags refuses, and another one is asked for the same.
+    world.answer(read, .failure(Failure(.tooOld, detail: 8)), on: first)
+    world.wait(.milliseconds(50))
+    let second = try world.accept()
+    #expect(try world.takeFrames().last?.body == Self.bounded(9, query))
+    let seen = Reply.observed(age: 5, .value(revision: Revision(12), nil))
+    world.answer(read, seen, on: second)
+    #expect(world.result(of: read) == .answered(seen.encoded()))
+    let recent = world.call(.recent(query, age: 77))
+    #expect(try world.takeFrames().last?.body == Self.bounded(12, query, age: 77))
+    // Whoever finds nobody that is new enough is told so before its time is over.
+    for _ in 0..<400 where world.result(of: recent) == nil {
+      world.answer(recent, .failure(Failure(.tooOld, detail: 12)), on: second)
+      world.wait(.milliseconds(25))
+    }
+    #expect(world.failure(of: recent)?.reason == .noQuorum)
+  }
+
+  private static func bounded(_ revision: UInt64, _ query: Query, age: UInt64 = 0) -> [UInt8] {
+    var bytes = [ReadLevel.bounded.rawValue]
+    ReadBound(revision: Revision(revision), age: age).encode(into: &bytes)
+    query.encode(into: &bytes)
+    return bytes
+  }
+
   /// The refusal speaks of the copy that it answers; the first one was in the log all the time.
   @Test func aFullDiskThatRefusesARetryLeavesItOpen() throws {
     var world = Conversation()

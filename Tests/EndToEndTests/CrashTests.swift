@@ -102,6 +102,32 @@ import Testing
     #expect(local.code == 3, "\(local.complaint)")
   }
 
+  @Test(.timeLimit(.minutes(2)))
+  func aReadWithABoundIsNotAnsweredByANodeThatIsCutOff() async throws {
+    let servers = try Servers(3)
+    defer { servers.end() }
+    let leader = try await servers.leader()
+    let others = (1...3).filter { $0 != leader }
+    let cluster = try servers.client()
+    try await cluster.put(Self.bytes("k"), Self.bytes("v"))
+    let fresh = try await cluster.observe(Self.bytes("k"), within: .seconds(5))
+    #expect(fresh.value?.value == Self.bytes("v") && fresh.revision == 1)
+    #expect(try #require(fresh.age) < .seconds(5))
+    servers.crash(leader)
+    servers.crash(others[0])
+    try await Task.sleep(for: .milliseconds(600))
+    let old = try await servers.client(of: [others[1]]).observe(Self.bytes("k"))
+    #expect(old.value?.value == Self.bytes("v"))
+    #expect(try #require(old.age) >= .milliseconds(500))
+    let local = try Kvctl(["get", "k", "--local", "--max-age", "60"], endpoints: servers.endpoints)
+    #expect(local.code == 0 && local.output == "v", "\(local.complaint)")
+    let young = ["get", "k", "--local", "--max-age", "0.2"]
+    let refused = try Kvctl(young, endpoints: servers.endpoints)
+    #expect(refused.code == 6, "\(refused.complaint)")
+    let alone = try Kvctl(["get", "k", "--max-age", "1"], endpoints: servers.endpoints)
+    #expect(alone.code == 2 && alone.complaint.contains("--max-age goes with --local"))
+  }
+
   @Test(.timeLimit(.minutes(1)))
   func aLeaderThatIsStoppedHandsOver() async throws {
     let servers = try Servers(3)

@@ -116,7 +116,23 @@ private struct Trio {
     let ticket = ClientTicket(connection: UInt64(index), correlation: correlation)
     var bytes = [level.rawValue]
     Query.get(Get(key: Array(key.utf8))).encode(into: &bytes)
-    replicas[index].query(bytes.span, from: ticket, into: &effects[index])
+    replicas[index].query(bytes.span, from: ticket, now: now, into: &effects[index])
+    return ticket
+  }
+}
+
+extension Trio {
+  fileprivate mutating func observe(
+    _ key: String,
+    _ bound: ReadBound,
+    at index: Int,
+    _ correlation: UInt64
+  ) -> ClientTicket {
+    let ticket = ClientTicket(connection: UInt64(index), correlation: correlation)
+    var bytes = [ReadLevel.bounded.rawValue]
+    bound.encode(into: &bytes)
+    Query.get(Get(key: Array(key.utf8))).encode(into: &bytes)
+    replicas[index].query(bytes.span, from: ticket, now: now, into: &effects[index])
     return ticket
   }
 }
@@ -242,6 +258,49 @@ private struct Trio {
       return
     }
     #expect(failure.code == .noQuorum && failure.detail > 1_000_000_000, "and says since when")
+  }
+
+  @Test func aNodesOwnStateAnswersIfItIsNewEnough() throws {
+    var trio = Trio()
+    let fresh = trio.observe("k", ReadBound(revision: .zero), at: 0, 1)
+    trio.settle()
+    #expect(trio.replies[fresh] == .observed(age: .max, .value(revision: .zero, nil)))
+    let leader = try trio.elect()
+    _ = trio.request(Self.put("k", "v", number: 1), at: leader, 2)
+    trio.run(for: .milliseconds(200))
+    let alone = (leader + 1) % 3
+    trio.isolated = [alone]
+    _ = trio.request(Self.put("k", "w", number: 2), at: leader, 3)
+    trio.run(for: .milliseconds(100))
+    let bounds = [
+      ReadBound(revision: Revision(1)), ReadBound(revision: Revision(2)),
+      ReadBound(revision: .zero, age: 1_000_000), ReadBound(revision: .zero, age: 1_000_000_000),
+    ]
+    let asked = bounds.enumerated().map { trio.observe("k", $1, at: alone, 10 + UInt64($0)) }
+    let newest = trio.observe(
+      "k",
+      ReadBound(revision: Revision(2), age: 200_000_000),
+      at: leader,
+      20
+    )
+    trio.settle()
+    for place in [0, 3] {
+      guard case .observed(let age, let reply) = trio.replies[asked[place]] else {
+        Issue.record("\(bounds[place]): \(String(describing: trio.replies[asked[place]]))")
+        continue
+      }
+      #expect(Self.value(in: reply) == "v" && (90_000_000...200_000_000).contains(age))
+    }
+    for place in [1, 2] {
+      #expect(trio.replies[asked[place]] == .failure(Failure(.tooOld, detail: 1)))
+    }
+    guard case .observed(_, let reply) = trio.replies[newest] else {
+      Issue.record(
+        "the leader's own state is new enough: \(String(describing: trio.replies[newest]))"
+      )
+      return
+    }
+    #expect(Self.value(in: reply) == "w")
   }
 
   @Test func aFullDiskRefusesWritesAndHandsLeadershipOver() throws {

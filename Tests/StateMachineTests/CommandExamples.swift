@@ -144,6 +144,7 @@ enum CommandExamples {
     ("outcome executed", .outcome(.executed(.done))),
     ("outcome barred", .outcome(.barred)),
     ("watching", .watching(from: Revision(8))),
+    ("observed", .observed(age: 40_000_000, .value(revision: Revision(9), nil))),
     ("status", .inspection(.status(StateStatus()))),
     (
       "session list",

@@ -324,6 +324,7 @@ final class Dialogue {
     case .outcome(.executed(let reply)): return "executed: \(show(reply))"
     case .outcome(let outcome): return "\(outcome)"
     case .watching(let start): return "watches from revision \(start)"
+    case .observed(let age, let reply): return "\(age) ns old: \(show(reply))"
     case .inspection(let inspection): return show(inspection)
     }
   }

@@ -54,6 +54,13 @@ import Testing
     return body
   }
 
+  private static var boundedQuery: [UInt8] {
+    var body = [ReadLevel.bounded.rawValue]
+    ReadBound(revision: Revision(7), age: 2_000_000_000).encode(into: &body)
+    Query.get(Get(key: Array("greeting".utf8))).encode(into: &body)
+    return body
+  }
+
   private static let watch = WatchRequest(
     watch: 1,
     range: KeyRange(from: [97], to: [98]),
@@ -115,6 +122,12 @@ import Testing
       "put request": frame(.request, 1, put.encoded()),
       "put reply": frame(.reply, 1, written),
       "get query": frame(.query, 2, query),
+      "bounded query": frame(.query, 3, boundedQuery),
+      "observation": frame(
+        .reply,
+        3,
+        Reply.observed(age: 40_000_000, .value(revision: Revision(9), nil)).encoded()
+      ),
       "status": frame(.status, 3, []),
       "no leader": frame(.reply, 4, Failure(.noQuorum, detail: 1_500_000_000).encoded()),
     ]
