@@ -10,6 +10,8 @@ enum MemberCommand {
            kvctl member demote ID                   make a voter a learner
            kvctl member remove ID                   let a member go
            kvctl member replace ID ADDRESS          the server at ADDRESS takes the place of a member, in one step
+           kvctl member move ID ADDRESS             the member lives at ADDRESS from now on, where it has been started
+           kvctl member priority ID N               0: leads as a last resort; the greatest among the healthy leads
 
     A new voter first learns the log, and gets its vote by itself. The command waits for that, --timeout seconds (60 here) at most; a change that
     has begun goes on without it, and the same command may be given again. A change that would cost the cluster its majority is refused.
@@ -27,7 +29,10 @@ enum MemberCommand {
     let isJson = try arguments.flag("json")
     let isLearner = try arguments.flag("learner")
     let limit = hasTimeout ? target.configuration.timeout : .seconds(60)
-    let action = try arguments.next("list, add, promote, demote, remove or replace", of: "member")
+    let action = try arguments.next(
+      "list, add, promote, demote, remove, replace, move or priority",
+      of: "member"
+    )
     switch action {
     case "list":
       try arguments.finish("member")
@@ -41,14 +46,23 @@ enum MemberCommand {
         print("member \(new.id)")
         return ExitCode.done
       }
-    case "replace":
-      let old = try arguments.nextNumber("ID", of: "member")
+    case "replace", "move":
+      let id = try arguments.nextNumber("ID", of: "member")
       let address = try arguments.next("ADDRESS", of: "member")
       try arguments.finish("member")
       return await target.run { (cluster) async throws(ClientError) in
-        let new = try await newcomer(at: address, .voter)
-        try await cluster.change([new.wish, MembershipWish(old, .gone)], within: limit)
-        print("member \(new.id)")
+        let isMove = action == "move"
+        return try await (isMove ? move : replace)(id, address, cluster, limit)
+      }
+    case "priority":
+      let id = try arguments.nextNumber("ID", of: "member")
+      let priority = try arguments.nextNumber("N", of: "member")
+      try arguments.finish("member")
+      guard priority < 255 else { throw UsageError("a priority is 0 to 254") }
+      return await target.run { (cluster) async throws(ClientError) in
+        let goal = try await goal(of: id, in: cluster)
+        let wish = MembershipWish(id, goal, priority: UInt8(priority))
+        try await cluster.change([wish], within: limit)
         return ExitCode.done
       }
     case "promote", "demote", "remove":
@@ -77,7 +91,44 @@ enum MemberCommand {
     }
   }
 
-  /// Asks a server that wants to join who it is.
+  private static func replace(
+    _ id: UInt64,
+    _ address: String,
+    _ cluster: Cluster,
+    _ limit: Duration
+  ) async throws(ClientError) -> Int32 {
+    let new = try await newcomer(at: address, .voter)
+    try await cluster.change([new.wish, MembershipWish(id, .gone)], within: limit)
+    print("member \(new.id)")
+    return ExitCode.done
+  }
+
+  private static func move(
+    _ id: UInt64,
+    _ address: String,
+    _ cluster: Cluster,
+    _ limit: Duration
+  ) async throws(ClientError) -> Int32 {
+    let found = try await newcomer(at: address, goal(of: id, in: cluster))
+    guard found.id == id else { throw .invalid("at \(address) is member \(found.id), not \(id)") }
+    try await cluster.change([found.wish], within: limit)
+    return ExitCode.done
+  }
+
+  /// What a member is, and shall stay.
+  private static func goal(
+    of id: UInt64,
+    in cluster: Cluster
+  ) async throws(ClientError) -> MembershipGoal {
+    let states = await cluster.status().compactMap(\.status)
+    let newest = states.max { $0.membershipVersion < $1.membershipVersion }
+    guard let member = newest?.members.first(where: { $0.id == id }) else {
+      throw .invalid("there is no member \(id); kvctl member list names them")
+    }
+    return member.goal == "learner" ? .learner : .voter
+  }
+
+  /// Asks a server who it is.
   private static func newcomer(
     at address: String,
     _ goal: MembershipGoal

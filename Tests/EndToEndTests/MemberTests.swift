@@ -124,6 +124,37 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(2)))
+  func aMemberMovesToAnotherAddress() async throws {
+    let servers = try Servers(3)
+    defer { servers.end() }
+    let leader = try await servers.leader()
+    let cluster = try servers.client()
+    try await cluster.put([1], [1])
+    let (mover, other) = (leader % 3 + 1, (leader + 1) % 3 + 1)
+    servers.crash(mover)
+    let place = "unix:\(servers.folder)/elsewhere"
+    try servers.start(mover, at: place)
+    for _ in 0..<200 where (try? WireClient(to: place)) == nil { usleep(20_000) }
+    let strange = try Kvctl(["member", "move", "\(other)", place], endpoints: servers.endpoints)
+    #expect(strange.code == 2 && strange.complaint.contains("is member \(mover)"), "\(strange)")
+    let moved = try Kvctl(["member", "move", "\(mover)", place], endpoints: servers.endpoints)
+    #expect(moved.code == 0, "\(moved.complaint)")
+    let last = try Kvctl(["member", "priority", "\(mover)", "0"], endpoints: servers.endpoints)
+    #expect(last.code == 0, "\(last.complaint)")
+    let list = try Kvctl(["member", "list", "--json"], endpoints: servers.endpoints).output
+    #expect(list.contains(place) && list.contains("\"priority\":0"), "\(list)")
+    // With the other one down, what is written needs the one that moved.
+    servers.crash(other)
+    try await cluster.put([1], [2])
+    // It finds its way back with its old command line too.
+    servers.crash(mover)
+    try servers.start(mover, at: place)
+    try await cluster.put([1], [3])
+    let found = try await cluster.get([1])
+    #expect(found?.value == [3])
+  }
+
+  @Test(.timeLimit(.minutes(2)))
   func leadershipGoesWhereItIsWanted() async throws {
     let servers = try Servers(3)
     defer { servers.end() }

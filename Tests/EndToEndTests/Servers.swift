@@ -135,6 +135,9 @@ final class Servers {
     try run(node, ["--peers", peers] + more)
   }
 
+  /// Starts a node at another address than the others know.
+  func start(_ node: Int, at address: String) throws { try start(node, ["--listen", address]) }
+
   private func run(_ node: Int, _ more: [String]) throws {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: Self.programs + "/kvd")
