@@ -26,9 +26,22 @@ package final class WireClient {
   package private(set) var isEnded = false
   package let hello: HelloReply
 
-  package init(to address: String, _ hello: Hello = Hello(role: .client, cluster: .zero)) throws {
-    let link = try Link(to: address)
-    try link.push(hello.encoded())
+  package convenience init(
+    to address: String,
+    _ hello: Hello = Hello(role: .client, cluster: .zero)
+  ) throws {
+    try self.init(try Link(to: address, saying: hello))
+  }
+
+  /// Many at once: all say hello before the first answer is waited for.
+  package static func several(_ count: Int, to address: String) throws -> [WireClient] {
+    let hello = Hello(role: .client, cluster: .zero)
+    let links = try (0..<count).map { _ in try Link(to: address, saying: hello) }
+    return try links.map { try WireClient($0) }
+  }
+
+  /// Waits for the answer to the hello.
+  private init(_ link: Link) throws {
     var input: [UInt8] = []
     let deadline = Machine.monotonicNanoseconds() + 10_000_000_000
     while input.count < HelloReply.byteCount, Machine.monotonicNanoseconds() < deadline {
@@ -46,9 +59,10 @@ package final class WireClient {
     private let socket: Socket
     private var buffer = [UInt8](repeating: 0, count: 1 << 16)
 
-    init(to address: String) throws {
+    init(to address: String, saying hello: Hello) throws {
       let place = try #require(SocketAddress(address))
       socket = try Socket.connecting(to: place)
+      try push(hello.encoded())
     }
 
     func push(_ bytes: [UInt8]) throws {
