@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""A client in another language, written from Docs/PROTOCOL.md and Docs/COMMANDS.md alone.
+
+It shows that the two pages are enough: hello, a request that is sent twice and happens once, reads, a watch, and a frame whose
+checksum is wrong. `foreign-client.py HOST:PORT`; exit code 0 if all of it went as the pages say.
+"""
+
+import os
+import socket
+import struct
+import sys
+
+TABLE = []
+for number in range(256):
+    for _ in range(8):
+        number = number >> 1 ^ (0x82F63B78 if number & 1 else 0)
+    TABLE.append(number)
+
+
+def crc(data):
+    value = 0xFFFFFFFF
+    for byte in data:
+        value = TABLE[(value ^ byte) & 0xFF] ^ value >> 8
+    return value ^ 0xFFFFFFFF
+
+
+def short(data):
+    return struct.pack("<H", len(data)) + data
+
+
+def long(data):
+    return struct.pack("<I", len(data)) + data
+
+
+class Connection:
+    REQUEST, QUERY, REPLY, WATCH, EVENT = 1, 2, 3, 5, 7
+
+    def __init__(self, address):
+        host, port = address.rsplit(":", 1)
+        self.socket = socket.create_connection((host, int(port)), timeout=10)
+        self.asked = 0
+        hello = bytes.fromhex("89524f4f53540d0a") + struct.pack("<HHB3xQQQ", 1, 1, 1, 0, 0, 0)
+        self.socket.sendall(hello + struct.pack("<I", crc(hello)))
+        answer = self.take(52)
+        assert crc(answer[:48]) == struct.unpack("<I", answer[48:])[0], "the checksum of the hello"
+        version, verdict = struct.unpack_from("<HB", answer, 8)
+        assert (version, verdict) == (1, 0), "accepted"
+        self.time = struct.unpack_from("<Q", answer, 40)[0]
+
+    def take(self, count):
+        data = b""
+        while len(data) < count:
+            piece = self.socket.recv(count - len(data))
+            if not piece:
+                raise EOFError
+            data += piece
+        return data
+
+    def send(self, kind, body, damage=0):
+        self.asked += 1
+        rest = struct.pack("<IBBHQ", len(body), kind, 0, 0, self.asked) + body
+        self.socket.sendall(struct.pack("<I", crc(rest) ^ damage) + rest)
+        return self.asked
+
+    def frame(self):
+        head = self.take(20)
+        checksum, length, kind, _, _, correlation = struct.unpack("<IIBBHQ", head)
+        body = self.take(length)
+        assert checksum == crc(head[4:] + body), "the checksum of a frame"
+        return kind, correlation, body
+
+    def ask(self, kind, body):
+        asked = self.send(kind, body)
+        answer, correlation, reply = self.frame()
+        assert (answer, correlation) == (self.REPLY, asked), "one question, one answer"
+        return reply
+
+
+def put(key, value):
+    return b"\1\0" + short(key) + long(value)
+
+
+def get(key):
+    return b"\5" + short(key) + struct.pack("<Q", 0)
+
+
+def main(address):
+    connection = Connection(address)
+    key = b"foreign/" + os.urandom(6).hex().encode()
+
+    # The same identity twice is one request: one revision, and the same reply.
+    identity = struct.pack("<Q", 0) + os.urandom(16) + struct.pack("<Q", connection.time + 30 * 10**9)
+    request = identity + put(key, b"one")
+    first = connection.ask(Connection.REQUEST, request)
+    code, kind, flags, revision, version = struct.unpack("<HBBQQ", first)
+    assert (code, kind, flags, version) == (0, 1, 0, 1), "written, and new"
+    assert connection.ask(Connection.REQUEST, request) == first, "a copy gets the one reply"
+
+    # Read it, confirmed by a majority, and then from whatever this node has, which must be that new.
+    value = connection.ask(Connection.QUERY, b"\0" + get(key))
+    code, kind, _, present = struct.unpack_from("<HBQB", value)
+    assert (code, kind, present) == (0, 3, 1), "the value is there"
+    assert value[12:].startswith(short(key) + long(b"one")), "and is what was written"
+    bound = struct.pack("<QQ", revision, 10 * 10**9)
+    seen = connection.ask(Connection.QUERY, b"\3" + bound + get(key))
+    code, kind, age = struct.unpack_from("<HBQ", seen)
+    assert code == 106 or (code, kind) == (0, 13) and age < 10 * 10**9 and seen[11 + 12:] == value[12:]
+
+    # A watch that begins in the past hears of it, and of what comes.
+    end = key[:-1] + bytes([key[-1] + 1])
+    watch = struct.pack("<QB", 7, 0) + short(key) + short(end) + struct.pack("<Q", revision)
+    assert connection.ask(Connection.WATCH, watch)[:3] == b"\0\0\x0c", "watching"
+    heard = connection.frame()
+    assert heard[0] == Connection.EVENT and heard[2][0] == 16, "an event of a watch"
+    assert struct.unpack_from("<QQBQI", heard[2], 1)[0] == 7 and short(key) + long(b"one") in heard[2]
+
+    # A command that makes no sense is answered; a frame whose checksum is wrong ends the connection.
+    code = struct.unpack_from("<H", connection.ask(Connection.QUERY, b"\0\xff"))[0]
+    assert code in (1, 2), "malformed or unsupported"
+    connection.send(Connection.QUERY, b"\0" + get(key), damage=1)
+    try:
+        connection.frame()
+    except (EOFError, ConnectionResetError):
+        print("revision %d" % revision)
+        return
+    raise AssertionError("a damaged frame was answered")
+
+
+main(sys.argv[1])
