@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A client in another language, written from Docs/PROTOCOL.md and Docs/COMMANDS.md alone.
 
-It shows that the two pages are enough: hello, a request that is sent twice and happens once, reads, a watch, and a frame whose
-checksum is wrong. `foreign-client.py HOST:PORT`; exit code 0 if all of it went as the pages say.
+It shows that the two pages are enough: hello, a request that is sent twice and happens once, reads, a watch, sessions, a lock that
+passes from one to the other, a guarded write, and a frame whose checksum is wrong. `foreign-client.py HOST:PORT`; exit code 0 if all of it went as the pages say.
 """
 
 import os
@@ -72,6 +72,8 @@ class Connection:
     def ask(self, kind, body):
         asked = self.send(kind, body)
         answer, correlation, reply = self.frame()
+        while answer == self.EVENT:
+            answer, correlation, reply = self.frame()
         assert (answer, correlation) == (self.REPLY, asked), "one question, one answer"
         return reply
 
@@ -82,6 +84,57 @@ def put(key, value):
 
 def get(key):
     return b"\5" + short(key) + struct.pack("<Q", 0)
+
+
+class Session:
+    """Commands under a session, numbered from 1."""
+
+    def __init__(self, address):
+        self.connection = Connection(address)
+        identity = struct.pack("<Q", 0) + os.urandom(16)
+        identity += struct.pack("<Q", self.connection.time + 30 * 10**9)
+        opened = self.connection.ask(1, identity + b"\x10" + struct.pack("<Q", 10_000) + short(b"foreign"))
+        assert opened[:3] == b"\0\0\6", "a session is open"
+        self.id = struct.unpack_from("<Q", opened, 3)[0]
+        self.sequence = 0
+
+    def request(self, command):
+        self.sequence += 1
+        return struct.pack("<QQQ", self.id, self.sequence, self.sequence) + command
+
+    def run(self, command):
+        return self.connection.ask(1, self.request(command))
+
+
+def acquire(name, wait):
+    return b"\x30\0" + struct.pack("<QQQH", 0, wait, 0, 1) + b"\0" + bytes(8) + short(name)
+
+
+def release(name, token):
+    return b"\x31" + struct.pack("<Q", token) + short(name)
+
+
+def guarded(key, value, name, token):
+    return b"\1\x10" + short(key) + long(value) + short(name) + struct.pack("<Q", token)
+
+
+def locks(address, name):
+    """One holds a lock, the other waits for it, and is told of its grant without asking."""
+    first, second = Session(address), Session(address)
+    state, token = struct.unpack("<BQ", first.run(acquire(name, 0))[3:])
+    assert state == 1 and token > 0, "granted"
+    state, ahead = struct.unpack("<BQ", second.run(acquire(name, 20_000))[3:])
+    assert (state, ahead) == (0, 0), "nobody waits longer"
+    waiting = second.sequence
+    assert first.run(guarded(name, b"mine", name, token))[:3] == b"\0\0\1", "the token is good"
+    assert first.run(release(name, token))[:3] == b"\0\0\x0a", "released"
+    kind, session, event = second.connection.frame()
+    assert (kind, session, event[0]) == (7, second.id, 1), "news of a lock"
+    sequence, state, newer = struct.unpack("<Q3xBQ", event[1:])
+    assert (sequence, state) == (waiting, 1) and newer > token, "a greater token"
+    refused = struct.unpack_from("<H", first.run(guarded(name, b"late", name, token)))[0]
+    assert refused == 14, "fenced"
+    assert first.run(b"\x12")[:3] == second.run(b"\x12")[:3] == b"\0\0\0", "both sessions are closed"
 
 
 def main(address):
@@ -113,6 +166,8 @@ def main(address):
     heard = connection.frame()
     assert heard[0] == Connection.EVENT and heard[2][0] == 16, "an event of a watch"
     assert struct.unpack_from("<QQBQI", heard[2], 1)[0] == 7 and short(key) + long(b"one") in heard[2]
+
+    locks(address, key)
 
     # A command that makes no sense is answered; a frame whose checksum is wrong ends the connection.
     code = struct.unpack_from("<H", connection.ask(Connection.QUERY, b"\0\xff"))[0]
