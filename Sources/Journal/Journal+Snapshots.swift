@@ -160,8 +160,8 @@ extension Journal {
 extension Journal {
   /// Takes the next bytes of a snapshot from another node.
   ///
-  /// They come in order; bytes of another snapshot at offset 0 start that one and drop what came of the
-  /// one before. ``JournalReport/receivedSnapshot`` says when all of it is in place; how the log goes
+  /// They come in order; bytes at offset 0 start a snapshot, from its beginning, and drop what came of another
+  /// one or of the same one before. ``JournalReport/receivedSnapshot`` says when all of it is in place; how the log goes
   /// on after it is said by an ``append(ticket:hardState:restartAfter:truncateFrom:entries:)``.
   package func receive(
     _ bytes: [UInt8],
@@ -169,10 +169,12 @@ extension Journal {
     of descriptor: SnapshotDescriptor
   ) throws(SnapshotRefusal) {
     guard failure == nil, descriptor.mark.index > newestIndex else { throw .old }
-    if snapshots.receiving?.descriptor != descriptor {
+    let known = snapshots.receiving
+    if known?.descriptor != descriptor || offset == 0 && known?.decoder.isComplete == false {
       snapshots.receiving = SnapshotReceiving(
         descriptor: descriptor,
-        decoder: SnapshotDecoder(of: identity.cluster)
+        decoder: SnapshotDecoder(of: identity.cluster),
+        writesUnderWay: known?.descriptor == descriptor ? known?.writesUnderWay ?? 0 : 0
       )
     }
     guard var receiving = snapshots.receiving else { throw .old }

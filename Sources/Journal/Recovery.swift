@@ -144,7 +144,7 @@ struct Recovery {
   private mutating func finish() {
     image = nil
     continuesSnapshot = replay.drop(through: snapshotPlace)
-    if !continuesSnapshot { replay.reset(after: snapshotPlace) }
+    if !continuesSnapshot { leaveLogOut() }
     if case .damaged(let damage) = cut {
       findings.append(
         .damage(
@@ -154,6 +154,24 @@ struct Recovery {
         )
       )
     }
+  }
+
+  /// The log does not continue the snapshot: it is left out whole.
+  ///
+  /// If it begins behind it, the snapshot that it continued is gone, and nothing can be made of it. But its end was
+  /// promised, as that of a damaged log was.
+  private mutating func leaveLogOut() {
+    var claimed = replay.standing
+    let beginsBehind = replay.base.index > snapshotPlace.index
+    replay.reset(after: snapshotPlace)
+    guard beginsBehind else { return }
+    claimed.promised = max(claimed.promised, claimed.last)
+    replay.promise(claimed)
+    if case .damaged = cut { return }
+    let reason = "the snapshot that the log continues is missing or damaged"
+    cut = .damaged(
+      Damage(file: FileName.segment(end.segment), offset: end.offset, reason: reason)
+    )
   }
 }
 

@@ -111,6 +111,72 @@ import Testing
     #expect(receiver.recovered.findings.isEmpty)
   }
 
+  /// The log went on behind a snapshot that came from another node; without it nothing can be made of the log.
+  ///
+  /// It
+  /// was left out without a word: the node voted for whoever asked, committed entries were lost, and what it wrote then
+  /// made its directory unreadable.
+  @Test func aLogWhoseSnapshotIsDamagedKeepsItsPromise() throws {
+    let sender = try JournalBench()
+    sender.append([Int](repeating: 20, count: 50))
+    sender.finish()
+    sender.journal.saveSnapshot(Self.label(50), from: Pieces(Self.pieces))
+    sender.finish()
+    let receiver = try JournalBench()
+    try Self.transfer(from: sender.journal, to: receiver.journal, finish: receiver.finish)
+    receiver.journal.append(ticket: 8, restartAfter: Self.label(50).mark.position)
+    let entries = [51, 52].map { JournalBench.entry($0, byteCount: 7) }
+    receiver.journal.append(ticket: 9, entries: entries)
+    receiver.finish()
+    let name = try #require(try receiver.disk.list().first { $0.hasSuffix(".snapshot") })
+    try receiver.disk.flipBit(8 * 5000, of: name)
+
+    try receiver.reopen()
+    #expect(receiver.recovered.snapshot == nil)
+    #expect(receiver.recovered.entries.isEmpty)
+    #expect(receiver.recovered.promised == entries[1].position)
+    let vote = HardState(term: Term(9), vote: NodeID(2))
+    receiver.journal.append(ticket: 1, hardState: vote)
+    receiver.finish()
+    try receiver.reopen()
+    #expect(receiver.recovered.promised == entries[1].position)
+    #expect(receiver.recovered.hardState == vote)
+
+    try Self.transfer(from: sender.journal, to: receiver.journal, finish: receiver.finish)
+    receiver.journal.append(ticket: 1, restartAfter: Self.label(50).mark.position)
+    receiver.journal.append(ticket: 2, entries: entries)
+    receiver.finish()
+    try receiver.reopen()
+    #expect(receiver.recovered.snapshot?.label == Self.label(50))
+    #expect(receiver.recovered.entries == entries)
+    #expect(receiver.recovered.promised == nil)
+  }
+
+  /// The core began to take a snapshot anew, and the journal waited for what followed its first part: the two went
+  /// round in circles.
+  @Test func aSnapshotIsTakenAnewFromItsBeginning() throws {
+    let sender = try JournalBench()
+    sender.append([Int](repeating: 20, count: 50))
+    sender.finish()
+    sender.journal.saveSnapshot(Self.label(50), from: Pieces(Self.pieces))
+    sender.finish()
+    let descriptor = try #require(sender.journal.newestSnapshot).descriptor
+    let read = sender.journal.snapshotBytes(of: descriptor, at: 0, byteCount: 70_000)
+    let first = try #require(read)
+    let receiver = try JournalBench()
+    try receiver.journal.receive(first, at: 0, of: descriptor)
+    try receiver.journal.receive(first, at: 0, of: descriptor)
+    let rest = sender.journal.snapshotBytes(
+      of: descriptor,
+      at: 70_000,
+      byteCount: Int(descriptor.byteCount) - 70_000
+    )
+    try receiver.journal.receive(try #require(rest), at: 70_000, of: descriptor)
+    receiver.finish()
+    #expect(receiver.journal.newestSnapshot?.label == Self.label(50))
+    #expect(try Self.read(receiver.journal.readSnapshot()) == Self.content)
+  }
+
   static func transfer(
     from sender: Journal,
     to receiver: Journal,
