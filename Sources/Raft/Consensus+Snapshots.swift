@@ -10,6 +10,9 @@ struct IncomingSnapshot: Hashable, Sendable {
   let snapshot: SnapshotDescriptor
   /// The bytes that were given to the shell, from the first on.
   var byteCount: UInt64 = 0
+
+  /// Whether the shell has all of it, and is looking at it.
+  var isWhole: Bool { byteCount == snapshot.byteCount }
 }
 
 extension Consensus {
@@ -184,6 +187,8 @@ extension Consensus {
       return sendAcceptance(into: &effects)
     }
     if incoming?.snapshot != chunk.snapshot {
+      // Whatever comes of the one that the shell is looking at, it is known before another one can be taken.
+      if let incoming, incoming.isWhole { return }
       incoming = IncomingSnapshot(snapshot: chunk.snapshot)
     }
     guard let known = incoming?.byteCount else { return }

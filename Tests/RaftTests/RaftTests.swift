@@ -33,6 +33,48 @@ import Testing
     #expect(world.violation == nil)
   }
 
+  /// A late part of an older snapshot took the place of the newer one, which the disk was about to name.
+  ///
+  /// The disk then had a
+  /// snapshot that the core knew nothing of: it refused all further ones, or another state was loaded than was meant.
+  @Test func aSnapshotThatIsBeingCheckedIsNotGivenUpForAnother() {
+    let ids = (1...3).map { NodeID(UInt64($0)) }
+    let membership = Membership(voters: ids)
+    let now = Instant(nanoseconds: 1)
+    var node = Consensus(
+      id: NodeID(3),
+      settings: .tiny,
+      restored: Restored(mark: SnapshotMark(founding: membership)),
+      random: SplitMix64(seed: 1),
+      now: now
+    )
+    func snapshot(at index: UInt64) -> SnapshotDescriptor {
+      let mark = SnapshotMark(
+        index: LogIndex(index),
+        term: Term(1),
+        time: .zero,
+        membership: membership
+      )
+      return SnapshotDescriptor(mark: mark, byteCount: 4, checksum: index)
+    }
+    func receive(_ snapshot: SnapshotDescriptor) -> Effects {
+      var effects = Effects()
+      let chunk = SnapshotChunk(snapshot: snapshot, offset: 0, bytes: [1, 2, 3, 4])
+      let message = Message(term: Term(1), incarnation: .zero, body: .snapshotChunk(chunk))
+      node.step(message, from: NodeID(1), now: now, into: &effects)
+      return effects
+    }
+    let (older, newer) = (snapshot(at: 5), snapshot(at: 6))
+    #expect(receive(newer).snapshotToCheck == newer)
+    let late = receive(older)
+    #expect(late.snapshotChunks.isEmpty)
+    #expect(late.snapshotToCheck == nil)
+    var effects = Effects()
+    node.didReceiveSnapshot(newer, isValid: true, now: now, into: &effects)
+    #expect(effects.snapshotToLoad == newer)
+    #expect(node.commitIndex == LogIndex(6))
+  }
+
   @Test func lostMessagesAreMadeUpFor() throws {
     var world = World(voters: 3)
     world.run(for: .seconds(2))
