@@ -46,20 +46,31 @@ struct ForwardTable: Sendable {
     let correlation: UInt64
     let leader: NodeID
     let client: ClientTicket
+    /// When the answer is taken for lost.
+    let expiry: Instant
   }
 
   /// Ascending by correlation.
   private var items: [Item] = []
   private var lastCorrelation: UInt64
+  /// No answer is taken for lost before that.
+  private(set) var nextExpiry = Instant.distantFuture
 
   var isEmpty: Bool { items.isEmpty }
 
   /// Numbers must not be those of an earlier start: the leader may still answer what that one handed on.
   init(random: inout SplitMix64) { lastCorrelation = random.next() >> 1 }
 
-  mutating func add(_ client: ClientTicket, to leader: NodeID) -> ForwardTicket {
+  mutating func add(
+    _ client: ClientTicket,
+    to leader: NodeID,
+    until expiry: Instant = .distantFuture
+  ) -> ForwardTicket {
     lastCorrelation += 1
-    items.append(Item(correlation: lastCorrelation, leader: leader, client: client))
+    items.append(
+      Item(correlation: lastCorrelation, leader: leader, client: client, expiry: expiry)
+    )
+    nextExpiry = min(nextExpiry, expiry)
     return ForwardTicket(member: leader, correlation: lastCorrelation)
   }
 
@@ -77,6 +88,13 @@ struct ForwardTable: Sendable {
 
   mutating func takeAll(exceptTo leader: NodeID) -> [ClientTicket] {
     take { $0.leader != leader }
+  }
+
+  mutating func takeExpired(_ now: Instant) -> [ClientTicket] {
+    guard now >= nextExpiry else { return [] }
+    let taken = take { $0.expiry <= now }
+    nextExpiry = items.map(\.expiry).min() ?? .distantFuture
+    return taken
   }
 
   private mutating func take(where isTaken: (Item) -> Bool) -> [ClientTicket] {
@@ -104,7 +122,7 @@ extension Replica {
     } else if consensus.isLeader {
       add(bytes, from: .client(client), now: now, into: &effects)
     } else if leader != .zero {
-      let ticket = forwards.add(client, to: leader)
+      let ticket = forwards.add(client, to: leader, until: now.advanced(by: forwardPatience))
       effects.forwards.append(Forward(ticket: ticket, isReply: false, bytes: bytes.copied()))
     } else {
       let quiet = now.nanoseconds(since: heardAt)
@@ -143,6 +161,18 @@ extension Replica {
   ) {
     guard let client = forwards.take(ticket) else { return }
     answer(.client(client), bytes, into: &effects)
+  }
+
+  /// How long an answer to what was handed on may take.
+  ///
+  /// The leader answers over a connection of its own, and what is lost with that one nobody tells.
+  private var forwardPatience: Duration { consensus.settings.electionTimeout.upperBound * 5 }
+
+  /// Whoever waits for an answer of the leader that must have been lost asks again.
+  mutating func giveUpLostForwards(now: Instant, into effects: inout ReplicaEffects) {
+    for client in forwards.takeExpired(now) {
+      answer(.client(client), Failure(.leadershipLost), into: &effects)
+    }
   }
 
   /// What was to be handed on never left this node.

@@ -22,6 +22,10 @@ struct SnapshotPlan: Sendable {
   var newestByteCount = 0
   /// A follower needs a newer one than there is.
   var isWanted = false
+  /// When one that is wanted is tried again after it could not be saved.
+  var retryAt = Instant(nanoseconds: 0)
+  /// Whether the last could not be saved, and nobody has looked at the clock since.
+  var hasFailed = false
 
   /// How many bytes of entries make the next snapshot due: no fewer than asked for, and in step with what a snapshot costs.
   ///
@@ -35,9 +39,16 @@ struct SnapshotPlan: Sendable {
 /// Snapshots: written when enough has been applied, loaded when a leader sends one.
 extension Replica {
   /// Asks for a snapshot of the state as it is now, if enough has been applied since the last.
-  mutating func planSnapshot(into effects: inout ReplicaEffects) {
-    let isDue = plan.byteCount >= plan.interval(atLeast: snapshotByteCount)
-    guard !plan.isSaving, loading == nil, isDue || plan.isWanted, plan.byteCount >= plan.nextTry,
+  ///
+  /// One that a follower needs is also asked for when nothing is applied any more: the follower may be what is missing for that.
+  mutating func planSnapshot(now: Instant, into effects: inout ReplicaEffects) {
+    if plan.hasFailed {
+      plan.hasFailed = false
+      plan.retryAt = now.advanced(by: .seconds(1))
+    }
+    let isDue =
+      plan.byteCount >= plan.interval(atLeast: snapshotByteCount) && plan.byteCount >= plan.nextTry
+    guard !plan.isSaving, loading == nil, isDue || plan.isWanted && now >= plan.retryAt,
       applied > plan.newest, let mark = consensus.mark(at: applied)
     else { return }
     plan.isSaving = true
@@ -60,6 +71,7 @@ extension Replica {
   package mutating func didFailToSaveSnapshot() {
     guard plan.isSaving else { return }
     plan.isSaving = false
+    plan.hasFailed = true
     plan.nextTry = plan.byteCount + snapshotByteCount / 4
   }
 
@@ -81,6 +93,7 @@ extension Replica {
   package mutating func didLoadSnapshot(_ loaded: SnapshotDescriptor, _ state: ReplicatedState) {
     guard loading == loaded else { return }
     precondition(loaded.mark.index > applied, "a snapshot never takes the state back")
+    precondition(state.appliedIndex <= loaded.mark.index, "the state is that of the snapshot")
     loading = nil
     self.state = state
     applied = loaded.mark.index

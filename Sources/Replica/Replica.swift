@@ -113,7 +113,8 @@ package struct Replica: Sendable {
   package var nextDeadline: Instant {
     // What is committed and not applied is work that waits for nothing, and so is what watches have missed.
     if applied < committed, loading == nil { return Instant(nanoseconds: 0) }
-    return watches.hasWork ? Instant(nanoseconds: 0) : consensus.nextDeadline
+    if watches.hasWork { return Instant(nanoseconds: 0) }
+    return min(consensus.nextDeadline, forwards.nextExpiry)
   }
 
   /// Lets time pass.
@@ -143,6 +144,7 @@ package struct Replica: Sendable {
     let kept = min(snapshotByteCount, Self.keptByteCount)
     consensus.forget(keeping: kept, through: applied, now: now)
     if asked.leaderChanged { leadershipChanged(into: &effects) }
+    giveUpLostForwards(now: now, into: &effects)
     proposeTime(now: now)
     proposeBatch(now: now, into: &effects)
     askForReads(now: now)
@@ -154,7 +156,7 @@ package struct Replica: Sendable {
   /// Applies what is committed, as far as one turn may, and answers those who waited for it.
   package mutating func applyCommitted(now: Instant, into effects: inout ReplicaEffects) {
     applyEntries(into: &effects)
-    planSnapshot(into: &effects)
+    planSnapshot(now: now, into: &effects)
     advanceWatches(now: now, into: &effects)
     answerReads(into: &effects)
     answerAdmin(into: &effects)

@@ -12,10 +12,19 @@ private struct Trio {
   var replies: [ClientTicket: Reply] = [:]
   /// Members whose messages are lost, both ways.
   var isolated: Set<Int> = []
+  /// Whether the leader's answers to what was handed on are lost.
+  var losesForwardReplies = false
+  /// How many snapshots each was asked to write, and could not.
+  var failedSnapshots: [Int]
 
   /// `start` tells the dice of one start from those of another.
-  init(_ count: Int = 3, start: UInt64 = 0) {
+  init(
+    _ count: Int = 3,
+    start: UInt64 = 0,
+    snapshotByteCount: Int = Replica.defaultSnapshotByteCount
+  ) {
     let ids = (1...count).map { NodeID(UInt64($0)) }
+    failedSnapshots = Array(repeating: 0, count: count)
     effects = Array(repeating: ReplicaEffects(), count: count)
     for id in ids {
       replicas.append(
@@ -25,7 +34,8 @@ private struct Trio {
           restored: Restored(mark: SnapshotMark(founding: Membership(voters: ids))),
           state: ReplicatedState(),
           random: SplitMix64(seed: id.rawValue + start),
-          now: now
+          now: now,
+          snapshotByteCount: snapshotByteCount
         )
       )
     }
@@ -55,6 +65,10 @@ private struct Trio {
     if let ticket = asked.writes.last?.ticket {
       replicas[index].didPersist(through: ticket, now: now)
     }
+    if asked.snapshotToSave != nil {
+      failedSnapshots[index] += 1
+      replicas[index].didFailToSaveSnapshot()
+    }
     let own = replicas[index].id
     for envelope in asked.messages {
       let target = Int(envelope.recipient.rawValue) - 1
@@ -65,6 +79,7 @@ private struct Trio {
       let target = Int(forward.ticket.member.rawValue) - 1
       guard isolated.isDisjoint(with: [index, target]) else { continue }
       let ticket = ForwardTicket(member: own, correlation: forward.ticket.correlation)
+      if forward.isReply, losesForwardReplies { continue }
       if forward.isReply {
         replicas[target].receiveForwardReply(
           forward.bytes.span,
@@ -224,6 +239,52 @@ extension Trio {
     }
     #expect(Set(trio.replicas.map(\.state.stateHash)).count == 1)
     #expect(trio.replicas.allSatisfy { $0.state.revision == Revision(1) })
+  }
+
+  /// The leader answered over a connection that had just broken; the member's own stayed whole, and its client waited until
+  /// its deadline, for an answer that was nowhere any more.
+  @Test func whoeverWaitsForALostAnswerOfTheLeaderIsToldToAskAgain() throws {
+    var trio = Trio()
+    let follower = (try trio.elect() + 1) % 3
+    let request = Self.put("k", "v", number: 7)
+    trio.losesForwardReplies = true
+    let ticket = trio.request(request, at: follower, 1)
+    trio.run(for: .milliseconds(2500))
+    #expect(trio.replies[ticket] == nil, "the leader may be slow")
+    #expect(!trio.replicas[follower].isIdle)
+    trio.run(for: .seconds(1))
+    #expect(trio.replies[ticket] == .failure(Failure(.leadershipLost)))
+    #expect(trio.replicas[follower].isIdle)
+    trio.losesForwardReplies = false
+    let retry = trio.request(request, at: follower, 2)
+    trio.settle()
+    guard case .written(let written) = trio.replies[retry] else {
+      Issue.record("the retry is answered: \(String(describing: trio.replies[retry]))")
+      return
+    }
+    #expect(written.revision == Revision(1), "it was executed once")
+  }
+
+  /// Two of three had dropped what the third lacked, and their disks were full when they tried to write a snapshot.
+  ///
+  /// When there
+  /// was room again nobody tried: nothing was applied any more, since the third was what was missing for that.
+  @Test func aSnapshotThatAFollowerNeedsIsTriedUntilItIsSaved() throws {
+    var trio = Trio(snapshotByteCount: 500)
+    let leader = try trio.elect()
+    let follower = (leader + 1) % 3
+    trio.isolated = [follower]
+    for number in 1...60 as ClosedRange<UInt64> {
+      _ = trio.request(Self.put("k", "0123456789", number: number), at: leader, number)
+      trio.run(for: .milliseconds(20))
+    }
+    trio.run(for: .seconds(3))
+    let before = trio.failedSnapshots[leader]
+    #expect(before > 0)
+    trio.isolated = []
+    trio.run(for: .seconds(5))
+    let tries = trio.failedSnapshots[leader] - before
+    #expect((3...7).contains(tries), "\(tries) tries in five seconds, one a second")
   }
 
   @Test func linearizableReadsSeeWhatWasAcknowledged() throws {
