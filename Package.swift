@@ -111,7 +111,7 @@ let package = Package(
     tests("Journal", "Journal", "Raft", "Simulation", "Wire", exclude: ["Fixtures"]),
     tests("Replica", "Raft", "Replica", "StateMachine", "Wire"),
     tests("ClientCore", "ClientCore", "Wire"),
-    tests("Simulation", "Raft", "Simulation", "Wire"),
+    tests("Simulation", "ClientCore", "Raft", "Simulation", "StateMachine", "Wire"),
     tests("Platform", "Platform"),
     tests("Node", "Client", "Journal", "Node", "Platform", "Raft", "Wire"),
     tests("Recipes", "Client", "Node", "Recipes"),

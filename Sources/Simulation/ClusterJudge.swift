@@ -12,6 +12,8 @@ struct ClusterJudge {
   struct Execution {
     let appliedAt: UInt64
     let reply: [UInt8]
+    /// When a wait that it began was over.
+    var resolvedAt: UInt64?
   }
 
   /// A request's name, however often it was sent.
@@ -34,6 +36,12 @@ struct ClusterJudge {
     }
   }
 
+  /// A renewal of leases, by a session.
+  struct Renewal: Hashable {
+    let session: SessionID
+    let leases: [UInt64]
+  }
+
   /// What a key held from a revision on.
   struct KeyMoment {
     let revision: Revision
@@ -45,11 +53,14 @@ struct ClusterJudge {
   private(set) var executions: [RequestName: Execution] = [:]
   private(set) var keys: [[UInt8]: [KeyMoment]] = [:]
   private(set) var oracle: ReplicatedState
-  private var locks = LockModel()
+  private(set) var locks = LockModel()
+  /// What became of requests that do no harm when repeated, and so have no names of their own.
+  private(set) var renewals: [Renewal: [Execution]] = [:]
+  private var logs = LogJudge()
   private(set) var record: ChangeRecord
   private var clock = TimeJudge()
   /// Whether stamps are compared with the world's time; not where clocks jump.
-  private let judgesTime: Bool
+  let judgesTime: Bool
   private var barred: Set<RequestName> = []
   private(set) var coverage = CoverageCounts()
   private var output = AppliedOutput()
@@ -71,16 +82,18 @@ struct ClusterJudge {
 
   // MARK: Nodes
 
-  /// Takes in that a node is about to write entries.
-  mutating func willWrite(_ new: [Entry], at time: UInt64) {
-    guard judgesTime else { return }
-    for entry in new where Int(entry.index.rawValue) > entries.count {
-      clock.willWrite(entry.index, term: entry.term.rawValue, at: time)
+  /// Takes in that a node is about to write entries behind one of that term; answers what is wrong about it.
+  mutating func willWrite(_ new: [Entry], behind term: Term?, at time: UInt64) -> String? {
+    if judgesTime {
+      for entry in new where Int(entry.index.rawValue) > entries.count {
+        clock.willWrite(entry.index, term: entry.term.rawValue, at: time)
+      }
     }
+    return logs.willWrite(new, behind: term)
   }
 
-  /// Takes in that a node has applied an entry; answers what is wrong about it.
-  mutating func didApply(_ entry: Entry, at time: UInt64) -> Finding? {
+  /// Takes in that a node of that term has applied an entry; answers what is wrong about it.
+  mutating func didApply(_ entry: Entry, in term: Term, at time: UInt64) -> Finding? {
     let place = Int(entry.index.rawValue) - 1
     if place < entries.count {
       guard entries[place] != entry else { return nil }
@@ -98,6 +111,7 @@ struct ClusterJudge {
       return Finding(kind: "order", text: text)
     }
     entries.append(entry)
+    logs.didCommit(in: term)
     if judgesTime,
       let problem = clock.didApply(
         entry.index,
@@ -128,6 +142,15 @@ struct ClusterJudge {
 
   var leaderCount: Int { leaders.count }
 
+  /// Whether a log from `first` on has what its node needs to lead in a term.
+  func judgeLeader(
+    in leading: Term,
+    from first: LogIndex,
+    term: (LogIndex) -> Term?
+  ) -> String? {
+    logs.judgeLeader(in: leading, committed: entries, from: first, term: term)
+  }
+
   // MARK: Meaning
 
   private mutating func follow(_ entry: Entry, at time: UInt64) -> String? {
@@ -135,7 +158,7 @@ struct ClusterJudge {
     let payload = entry.kind == .requests ? entry.payload : []
     oracle.apply(payload, at: entry.index, time: entry.time, into: &output)
     hashes.append(oracle.stateHash)
-    locks.beginEntry()
+    locks.beginEntry(grantingLater: tokensOfWaiters)
     var offset = 0
     var number = 0
     while payload.count - offset >= 4 {
@@ -147,11 +170,26 @@ struct ClusterJudge {
       number += 1
       if let problem = follow(bytes, reply, of: entry, at: time) { return problem }
     }
-    return followNews(of: entry) ?? followChanges(of: entry)
+    return followNews(of: entry, at: time) ?? locks.endEntry() ?? followChanges(of: entry)
+      ?? locks.judgeOrphans(at: entry.time)
+  }
+
+  /// The tokens of those who wait no longer.
+  private var tokensOfWaiters: Set<UInt64> {
+    var tokens: Set<UInt64> = []
+    for news in output.events {
+      let bytes = [UInt8](output.eventBytes[news.bytes])
+      guard case .lockResolved(_, .lock(.granted(let token)))? = try? Event(decodingAll: bytes)
+      else {
+        continue
+      }
+      tokens.insert(token)
+    }
+    return tokens
   }
 
   /// What those who wait were told.
-  private mutating func followNews(of entry: Entry) -> String? {
+  private mutating func followNews(of entry: Entry, at moment: UInt64) -> String? {
     for news in output.events {
       guard let event = try? Event(decodingAll: [UInt8](output.eventBytes[news.bytes])) else {
         return "an event can't be read"
@@ -160,7 +198,11 @@ struct ClusterJudge {
       guard case .lockResolved(let sequence, let reply) = event else { continue }
       let name = RequestName(.session(news.session, sequence, firstIncomplete: sequence))
       if let execution = executions[name] {
-        executions[name] = Execution(appliedAt: execution.appliedAt, reply: reply.encoded())
+        executions[name] = Execution(
+          appliedAt: execution.appliedAt,
+          reply: reply.encoded(),
+          resolvedAt: moment
+        )
       }
       if let problem = locks.follow(news.session, sequence, reply, at: entry.time) {
         return problem
@@ -172,12 +214,9 @@ struct ClusterJudge {
   private mutating func followChanges(of entry: Entry) -> String? {
     let (first, problem) = record.follow(oracle)
     if let problem { return problem }
-    for place in first..<max(first, record.changes.count) where record.changes[place].isRemoval {
-      guard let before = record.entry(before: place), before.lease != 0 else { continue }
-      coverage.meet(.leaseEnded)
-      if let problem = locks.judgeEnd(of: before.lease, at: entry.time) {
-        return "\(record.changes[place].story): \(problem)"
-      }
+    for place in first..<max(first, record.changes.count) {
+      let (change, before) = (record.changes[place], record.entry(before: place))
+      if let problem = locks.follow(change, was: before, at: entry.time) { return problem }
     }
     return nil
   }
@@ -203,7 +242,13 @@ struct ClusterJudge {
       isFirst: executions[name] == nil
     )
     if let problem { return problem }
-    if case .session(_, .zero, _) = request.identity { return nil }
+    if case .session(let session, .zero, _) = request.identity {
+      if case .renewLeases(let leases) = request.command {
+        let renewal = Renewal(session: session, leases: leases)
+        renewals[renewal, default: []].append(Execution(appliedAt: time, reply: reply))
+      }
+      return nil
+    }
     if let earlier = executions[name] {
       if Self.isWaiting(earlier.reply) {
         // Where it stands in the queue changes, until news of it are final.
@@ -266,7 +311,7 @@ struct ClusterJudge {
     }
   }
 
-  private static func isWaiting(_ reply: [UInt8]) -> Bool {
+  static func isWaiting(_ reply: [UInt8]) -> Bool {
     if case .lock(.waiting) = try? Reply(decodingAll: reply) { true } else { false }
   }
 

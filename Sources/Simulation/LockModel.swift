@@ -4,7 +4,7 @@ import RoostWire
 ///
 /// It follows the log's requests, the replies that they got and the news that went out, and says which of them breaks a promise.
 struct LockModel {
-  private struct Life {
+  struct Life {
     let ttl: UInt64
     var deadline: UInt64
   }
@@ -20,21 +20,50 @@ struct LockModel {
     let sequence: UInt64
   }
 
-  private var sessions: [UInt64: Life] = [:]
-  private var leases: [UInt64: Life] = [:]
+  private struct Waiting {
+    let acquire: Acquire
+    /// Its place in the order of all who ever waited.
+    let order: Int
+    /// When it is over by itself.
+    let until: UInt64
+  }
+
+  /// A grant to somebody who came later than those, if one of them still waits when the entry is through.
+  private struct Pass {
+    let name: [UInt8]
+    let passed: [Wait]
+  }
+
+  var sessions: [UInt64: Life] = [:]
+  var leases: [UInt64: Life] = [:]
+  /// Leases and sessions that somebody ended, with the time.
+  var endedByHand: [UInt64: UInt64] = [:]
+  /// The keys that live as long as something else, and as what.
+  var attached: [[UInt8]: UInt64] = [:]
+  /// Times to live that this entry's writes gave to single keys, in their order.
+  var ownLives: [[UInt8]: [UInt64]] = [:]
+  /// Whether a request of this entry removes keys.
+  var removesKeys = false
   /// By token.
   private var grants: [UInt64: Grant] = [:]
-  private var waits: [Wait: Acquire] = [:]
+  private var waits: [Wait: Waiting] = [:]
+  private var waitCount = 0
+  private var passes: [Pass] = []
   private var lastToken: UInt64 = 0
+  /// Tokens that this entry gives to those who waited.
+  private var tokensOfWaiters: Set<UInt64> = []
   /// The greatest token of earlier entries.
   private var oldestNewToken: UInt64 = 0
   /// Tokens of dead sessions whose locks somebody else has by now.
   private(set) var superseded: [UInt64] = []
-  private(set) var coverage = CoverageCounts()
+  var coverage = CoverageCounts()
 
   init() {}
 
-  private func isAlive(_ session: UInt64, at time: UInt64) -> Bool {
+  /// The session that was granted a token, unless its locks were given back or taken away since.
+  func holder(of token: UInt64) -> UInt64? { grants[token]?.session }
+
+  func isAlive(_ session: UInt64, at time: UInt64) -> Bool {
     (sessions[session]?.deadline ?? 0) > time
   }
 
@@ -53,6 +82,7 @@ struct LockModel {
     }
     guard isFirst else { return nil }
     followLease(request.command, reply, at: now)
+    followLifetimes(request.command, reply)
     switch (request.command, reply) {
     case (.openSession, .sessionOpened(let opened)):
       let ttl = opened.ttl * 1_000_000
@@ -63,9 +93,12 @@ struct LockModel {
       sessions[caller.session] = session
     case (.closeSession, .done):
       sessions[caller.session] = nil
+      endedByHand[caller.session] = now
       grants = grants.filter { $0.value.session != caller.session }
     case (.acquire(let acquire), _): return judge(acquire, reply, of: caller, at: now)
     case (.release(let release), _): return judge(release, reply, of: caller.session, at: now)
+    case (.cancelAcquire(let sequence), .done):
+      waits[Wait(session: caller.session, sequence: sequence.rawValue)] = nil
     case (.forceRelease(let name), .done): drop(name) { _ in true }
     case (.forceRelease(let name), .released): drop(name) { _ in true }
     case (.operation(.put(let put)), _):
@@ -84,14 +117,34 @@ struct LockModel {
     at time: ClusterTime
   ) -> String? {
     let wait = Wait(session: session.rawValue, sequence: sequence.rawValue)
-    let acquire = waits.removeValue(forKey: wait)
+    let waiting = waits.removeValue(forKey: wait)
     guard case .lock(.granted(let token)) = reply else { return nil }
-    guard let acquire else { return "token \(token) is granted to nobody who waits" }
+    guard let waiting else { return "token \(token) is granted to nobody who waits" }
     coverage.meet(.lockWaited)
-    return grant(token, acquire, to: wait.session, at: time.rawValue)
+    let now = time.rawValue
+    notePass(of: waiting.acquire, before: waiting.order, at: now)
+    return grant(token, waiting.acquire, to: wait.session, at: now)
   }
 
-  mutating func beginEntry() { oldestNewToken = lastToken }
+  /// Begins with another entry, which gives these tokens to those who waited.
+  mutating func beginEntry(grantingLater tokens: Set<UInt64> = []) {
+    tokensOfWaiters = tokens
+    oldestNewToken = lastToken
+    passes = []
+    ownLives = [:]
+    removesKeys = false
+  }
+
+  /// Says whether somebody was passed in the queue, when everybody has been told what the entry changed.
+  func endEntry() -> String? {
+    for pass in passes {
+      guard let waiting = pass.passed.filter({ waits[$0] != nil }).map(\.session).min() else {
+        continue
+      }
+      return "\(text(pass.name)) is granted although session \(waiting) has waited longer for it"
+    }
+    return nil
+  }
 
   // MARK: Lives
 
@@ -109,29 +162,6 @@ struct LockModel {
     return nil
   }
 
-  private mutating func followLease(_ command: Command, _ reply: Reply, at now: UInt64) {
-    switch (command, reply) {
-    case (.grantLease, .leaseGranted(let id, let ttl)):
-      guard leases[id] == nil else { return }
-      leases[id] = Life(ttl: ttl * 1_000_000, deadline: now + ttl * 1_000_000)
-    case (.renewLeases(let ids), .renewed(let lives)):
-      for (id, lives) in zip(ids, lives) where lives {
-        guard let lease = leases[id] else { continue }
-        leases[id]?.deadline = max(lease.deadline, now + lease.ttl)
-      }
-    case (.revokeLease(let id), .done), (.revokeLease(let id), .deleted): leases[id] = nil
-    default: break
-    }
-  }
-
-  /// Whether a key of that lease or session may have gone because of it by then; answers what is wrong if not.
-  func judgeEnd(of lease: UInt64, at time: ClusterTime) -> String? {
-    guard let deadline = (leases[lease] ?? sessions[lease])?.deadline,
-      deadline > time.rawValue
-    else { return nil }
-    return "lease \(lease) ended \((deadline - time.rawValue) / 1000) us early"
-  }
-
   // MARK: Locks
 
   private mutating func judge(
@@ -145,24 +175,33 @@ struct LockModel {
       if let held = grants[token], acquire.isReentrant, held.session == caller.session {
         return nil
       }
-      if let problem = grant(token, acquire, to: caller.session, at: now) { return problem }
-      return passed(by: acquire, at: now).map {
-        "\(text(acquire.wants[0].name)) is granted to a newcomer although session \($0) waits"
-      }
+      // It takes once more what another request of the same entry made its own; the news of that are told behind all replies.
+      if acquire.isReentrant, tokensOfWaiters.contains(token) { return nil }
+      notePass(of: acquire, before: waitCount + 1, at: now)
+      return grant(token, acquire, to: caller.session, at: now)
     case .lock(.waiting):
-      waits[caller] = acquire
+      waitCount += 1
+      let (until, isEndless) = now.addingReportingOverflow(acquire.wait.multipliedCapped(1_000_000))
+      waits[caller] = Waiting(
+        acquire: acquire,
+        order: waitCount,
+        until: isEndless ? .max : until
+      )
       return nil
     default: return nil
     }
   }
 
-  /// A live session that waits, longer than this one, for the same lock and alone.
-  private func passed(by acquire: Acquire, at now: UInt64) -> UInt64? {
-    guard acquire.wants.count == 1, acquire.wants[0].mode == .exclusive else { return nil }
-    return waits.filter { wait, other in
-      other.wait == .max && other.wants.count == 1 && other.wants[0] == acquire.wants[0]
-        && isAlive(wait.session, at: now)
-    }.keys.map(\.session).min()
+  /// Writes down which live sessions have waited longer for one of these locks.
+  private mutating func notePass(of acquire: Acquire, before order: Int, at now: UInt64) {
+    let passed = waits.filter { wait, other in
+      other.order < order && other.until > now && isAlive(wait.session, at: now)
+        && other.acquire.wants.contains { want in
+          acquire.wants.contains { $0.name == want.name }
+        }
+    }
+    guard !passed.isEmpty else { return }
+    passes.append(Pass(name: acquire.wants[0].name, passed: Array(passed.keys)))
   }
 
   private mutating func grant(
@@ -179,11 +218,10 @@ struct LockModel {
       var taken: UInt64 = 0
       for (other, held) in grants.sorted(by: { $0.key < $1.key }) {
         guard let its = held.wants.first(where: { $0.name == want.name }) else { continue }
-        if !isAlive(held.session, at: now) {
-          let deadline = sessions[held.session]?.deadline ?? 0
-          guard now >= deadline + held.delay else {
-            return "\(text(want.name)) is granted before it has rested"
-          }
+        // What a dead session had is held until it has rested.
+        let deadline = sessions[held.session]?.deadline ?? 0
+        let isDead = !isAlive(held.session, at: now)
+        if isDead, now >= deadline + held.delay {
           grants[other]?.wants.removeAll { $0.name == want.name }
           superseded.append(other)
           coverage.meet(.lockLostWithSession)
@@ -191,6 +229,7 @@ struct LockModel {
         }
         if case .permits(let count, _) = its.mode { taken += UInt64(count) }
         if !want.mode.goesWith(its.mode, taken) {
+          if isDead { return "\(text(want.name)) is granted before it has rested" }
           return "\(text(want.name)) is granted under token \(token) while token \(other) holds it"
         }
         if its.mode == .shared { coverage.meet(.lockShared) }
@@ -259,5 +298,12 @@ extension Acquire.Mode {
     case (.permits(let count, let total), .permits): taken + UInt64(count) <= UInt64(total)
     default: false
     }
+  }
+}
+
+extension UInt64 {
+  fileprivate func multipliedCapped(_ factor: UInt64) -> UInt64 {
+    let (product, overflow) = multipliedReportingOverflow(by: factor)
+    return overflow ? .max : product
   }
 }

@@ -22,6 +22,8 @@ final class SimulatedClient {
   /// Tokens of locks that it was granted.
   var knownTokens: [UInt64] = []
   var knownLeases: [UInt64] = []
+  /// Leases that its machine keeps alive, oldest first.
+  var keptLeases: [UInt64] = []
   var lastRevision: Revision?
   /// The newest that any answer has shown to this process.
   var newestRevision = Revision.zero
@@ -64,6 +66,8 @@ final class SimulatedClient {
     nextTick = .max
     next = [:]
     newestRevision = .zero
+    knownTokens = []
+    keptLeases = []
     machine = Self.machine(plan, number, endpoints, random.split())
   }
 

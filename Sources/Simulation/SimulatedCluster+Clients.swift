@@ -69,7 +69,7 @@ extension SimulatedCluster {
     }
     note(history[call.place])
     knownRevision = max(knownRevision, history[call.place].revision ?? .zero)
-    client.learn(history[call.place], lane: call.lane)
+    client.learn(history[call.place], lane: call.lane, plan.workload, at: now)
     mark(UInt64(call.place) << 8 | 3)
     tell(
       "client \(client.number + 1)",

@@ -117,6 +117,7 @@ extension SimulatedCluster {
       let body = input.extracting(first: header.bodyByteCount)
       input = input.extracting(droppingFirst: header.bodyByteCount)
       let asker = ClientTicket(connection: connection.token, correlation: header.correlation)
+      if header.kind != .status { owe(header, body, on: connection) }
       switch header.kind {
       case .request:
         noteSession(of: body, on: connection, life)
@@ -140,6 +141,33 @@ extension SimulatedCluster {
     }
     connection.partial = input.copied()
     if !input.isEmpty { meet(.frameInPieces) }
+  }
+
+  /// Writes down that the node owes an answer; one to a confirmed read shows all that anybody has applied by now.
+  private func owe(
+    _ header: FrameHeader,
+    _ body: borrowing Span<UInt8>,
+    on connection: ClientConnection
+  ) {
+    let isConfirmed =
+      header.kind == .query && !body.isEmpty && body[0] != ReadLevel.serializable.rawValue
+    let index = isConfirmed ? LogIndex(UInt64(judge.entries.count)) : .zero
+    connection.owed[header.correlation] = index
+  }
+
+  private func judgeAnswer(
+    _ ticket: ClientTicket,
+    _ reply: ArraySlice<UInt8>,
+    on connection: ClientConnection,
+    _ life: NodeLife
+  ) {
+    guard let least = connection.owed.removeValue(forKey: ticket.correlation),
+      reply.prefix(2).elementsEqual([0, 0])
+    else { return }
+    let applied = life.look { $0.applied }
+    guard applied < least else { return }
+    let text = "has applied \(applied), and \(least) was committed when it was asked"
+    breach("stale", "node \(connection.node + 1) answers client \(connection.client + 1), \(text)")
   }
 
   private func greet(
@@ -178,6 +206,7 @@ extension SimulatedCluster {
   /// Puts a reply where it waits for the end of the turn.
   func put(_ reply: ReplyPlace, of life: NodeLife, as ticket: ClientTicket) {
     guard let connection = life.connections[ticket.connection] else { return }
+    judgeAnswer(ticket, life.effects.replyBytes[reply.range], on: connection, life)
     let code = life.effects.replyBytes[reply.range].prefix(2)
     if code.elementsEqual([UInt8(ErrorCode.busy.rawValue), 0]) { meet(.busy) }
     connection.outbox.appendFrame(.reply, correlation: ticket.correlation) { output in

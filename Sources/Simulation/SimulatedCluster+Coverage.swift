@@ -48,7 +48,6 @@ extension SimulatedCluster {
     if let last = write.entries.last {
       life.lastStaged = last.index
       if life.look({ $0.consensus.isLeader }) { life.lastOwn = last.index }
-      judge.willWrite(write.entries, at: now)
       if write.entries.contains(where: { $0.byteCount > plan.journal.groupByteLimit }) {
         meet(.largeEntry)
       }

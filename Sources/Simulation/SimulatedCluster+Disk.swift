@@ -25,7 +25,7 @@ extension SimulatedCluster {
       tell("node \(node.id)", "has synced write \(ticket)")
       record("synced", node, "\"ticket\":\(ticket)")
       life.underWay.removeAll { $0 <= ticket }
-      life.replica.didPersist(through: WriteTicket(ticket), now: local)
+      didPersist(WriteTicket(ticket), node, life, local)
     }
     takeSnapshotReport(report, node, life, local)
     return true

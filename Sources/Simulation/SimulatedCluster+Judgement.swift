@@ -13,13 +13,14 @@ extension SimulatedCluster {
       ($0.consensus.term, $0.consensus.isLeader, $0.applied)
     }
     report.highestTerm = max(report.highestTerm, term.rawValue)
-    if isLeader, let problem = judge.leads(node.id, in: term) { breach("two leaders", problem) }
+    if isLeader, life.ledIn != term { judgeLeader(node, life, term) }
+    judgeMemory(node, life)
     guard life.judged < applied else { return }
     while life.judged < applied {
       life.judged = life.judged.next
       let index = life.judged
       guard let entry = life.look({ $0.consensus.entry(at: index) }) else { continue }
-      if let problem = judge.didApply(entry, at: now) {
+      if let problem = judge.didApply(entry, in: term, at: now) {
         breach(problem.kind, "node \(node.id): \(problem.text)")
       }
     }
@@ -28,6 +29,7 @@ extension SimulatedCluster {
     if let problem = judge.hasState(hash, at: life.judged) {
       breach("states differ", "node \(node.id): \(problem)")
     }
+    judgeBeliefs()
   }
 
   // MARK: Liveness
@@ -40,7 +42,8 @@ extension SimulatedCluster {
     let committed = LogIndex(UInt64(judge.entries.count))
     return nodes.allSatisfy { node in
       guard let life = node.life else { return false }
-      return life.look({ $0.applied }) == committed && life.journal.isIdle
+      return life.look({ $0.applied == committed && $0.isIdle }) && life.journal.isIdle
+        && life.connections.values.allSatisfy { $0.owed.isEmpty }
     }
   }
 
@@ -50,7 +53,12 @@ extension SimulatedCluster {
     if !isQuiet {
       let busy = clients.filter { !$0.calls.isEmpty }.map { $0.number + 1 }
       let places = nodes.map { node in
-        node.life.map { "\($0.replica.applied) of \($0.replica.consensus.lastIndex)" } ?? "down"
+        node.life.map {
+          let waits = $0.replica.isIdle ? "" : ", somebody waits"
+          let owed = $0.connections.values.reduce(0) { $0 + $1.owed.count }
+          let debt = owed == 0 ? "" : ", \(owed) answers owed"
+          return "\($0.replica.applied) of \($0.replica.consensus.lastIndex)" + waits + debt
+        } ?? "down"
       }
       let behind = watches.indices.filter { isBehind(watches[$0]) }
       return breach(
@@ -59,9 +67,13 @@ extension SimulatedCluster {
       )
     }
     for call in history[probes.lowerBound...] {
-      guard case .failed(let failure) = call.result, failure.reason != .sessionEnded, !call.mayWait
+      guard case .failed(let failure) = call.result, failure.reason != .sessionEnded,
+        !judge.waited(call, failure)
       else { continue }
-      return breach("not live", "a call failed although all was well: \(call)")
+      let word = call.identity.flatMap { judge.execution(of: $0) }.map {
+        "; the log says since \(timeText($0.appliedAt)): \(ClusterJudge.story($0.reply))"
+      }
+      return breach("not live", "a call failed although all was well: \(call)\(word ?? "")")
     }
   }
 
@@ -77,41 +89,11 @@ extension SimulatedCluster {
     judgeSums()
   }
 
-  /// Every reply to a request is the one that the log gave it, and what did not happen did not happen.
+  /// Every reply to a request is the one that the log gave it, and what did not happen did not.
   private func judgeReplies() {
-    for call in history where call.isCommand && !call.isRepeatable {
-      let execution = call.identity.flatMap { judge.execution(of: $0) }
-      switch call.result {
-      case .answered(let bytes):
-        guard !isNodeFailure(bytes) else { continue }
-        guard let execution else {
-          if isTooLate(bytes) { continue }
-          breach("acknowledged and lost", "\(call) is not in the log")
-          continue
-        }
-        guard execution.reply != bytes, !isTooLate(bytes) else { continue }
-        breach("other reply", "\(call), but the log says \(ClusterJudge.story(execution.reply))")
-      case .failed(let failure) where !failure.mayHaveExecuted && !call.mayWait:
-        guard let execution, !isFailure(execution.reply) else { continue }
-        breach("said not to have happened", "\(call), but it was executed")
-      default: continue
-      }
-    }
-  }
-
-  private func isFailure(_ bytes: [UInt8]) -> Bool { (try? Failure(decodingAll: bytes)) != nil }
-
-  private func isNodeFailure(_ bytes: [UInt8]) -> Bool {
-    (try? Failure(decodingAll: bytes)).map { $0.code.rawValue >= 100 } ?? false
-  }
-
-  /// The reply can't be repeated any more: the client has said that it needs it no longer.
-  private func isTooLate(_ bytes: [UInt8]) -> Bool {
-    guard let failure = try? Failure(decodingAll: bytes) else { return false }
-    switch failure.code {
-    case .stale, .oneShotExpired, .sessionExpired, .windowExceeded, .storedReplyLimit, .overloaded:
-      return true
-    default: return false
+    for call in history where call.isCommand {
+      guard let problem = judge.judge(call) else { continue }
+      breach(problem.kind, problem.text)
     }
   }
 
@@ -146,21 +128,7 @@ extension SimulatedCluster {
   /// A read that may be old still shows a state that was.
   private func judgeOldReads() {
     for call in history {
-      switch (call.kind, call.reply) {
-      case (.query(_, .get(let get)), .value(let now, let entry)):
-        let revision = get.revision == .zero ? now : get.revision
-        let expected = judge.record.entry(of: get.key, at: revision)
-        guard entry != expected else { continue }
-        breach("never was", "\(call), but at that revision it was \(expected.register)")
-      case (.query(_, .range(let range)), .page(let page)):
-        let revision = range.revision == .zero ? page.revision : range.revision
-        let expected = judge.record.entries(in: range.range, at: revision)
-        let isWhole = page.next == nil
-        guard page.entries != Array(isWhole ? expected : Array(expected.prefix(page.entries.count)))
-        else { continue }
-        breach("never was", "\(call), but at that revision there were \(expected.count) keys")
-      default: continue
-      }
+      if let problem = judge.record.judge(call) { breach("never was", problem) }
     }
   }
 
@@ -198,7 +166,9 @@ extension SimulatedCluster {
   /// A call as the register checker takes it; nil if it can't have had an effect and saw nothing.
   private func registerCall(_ call: RecordedCall) -> RegisterCall? {
     guard let action = call.registerAction else { return nil }
-    if case .answered(let bytes) = call.result, let reply = call.reply, !isTooLate(bytes) {
+    if case .answered(let bytes) = call.result, let reply = call.reply,
+      !ClusterJudge.isTooLate(bytes)
+    {
       guard let outcome = reply.registerOutcome else { return nil }
       return RegisterCall(
         action,

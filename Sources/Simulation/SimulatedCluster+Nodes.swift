@@ -107,6 +107,9 @@ extension SimulatedCluster {
     life.links = (0..<plan.nodeCount).filter { $0 != node.number }
       .map { PeerLink(from: node.number, to: $0, life: life.number, now: now) }
     node.life = life
+    if let problem = node.oath.didStart(restored) {
+      breach("forgotten", "node \(node.id) \(problem)")
+    }
     tell(
       "node \(node.id)",
       "starts in term \(recovered.hardState.term) with a snapshot at \(restored.mark.index) and entries"
@@ -190,6 +193,9 @@ extension SimulatedCluster {
     life.effects.messages.removeAll(keepingCapacity: true)
     for envelope in messages {
       guard step(node) else { return false }
+      if let problem = node.oath.willSend(envelope.message, to: envelope.recipient) {
+        breach("not on the disk", "node \(node.id) \(problem)")
+      }
       route(envelope, from: node, life)
     }
     let forwards = life.effects.forwards
@@ -223,12 +229,18 @@ extension SimulatedCluster {
       tell("node \(node.id)", write.story)
       record("write", node, write.fields)
       note(write, of: node, life)
-      hand(write, to: life, local)
+      judge(write, of: node, life)
+      hand(write, to: node, life, local)
     }
     return true
   }
 
-  func hand(_ write: Write, to life: NodeLife, _ local: Instant) {
+  private func hand(
+    _ write: Write,
+    to node: SimulatedNode,
+    _ life: NodeLife,
+    _ local: Instant
+  ) {
     let isForgetful = plan.flaw == .shell(.voteNotWritten)
     life.journal.append(
       ticket: write.ticket.rawValue,
@@ -238,8 +250,18 @@ extension SimulatedCluster {
       entries: write.entries
     )
     if plan.flaw == .shell(.reportBeforeSync) {
-      life.replica.didPersist(through: write.ticket, now: local)
+      didPersist(write.ticket, node, life, local)
     }
+  }
+
+  func didPersist(
+    _ ticket: WriteTicket,
+    _ node: SimulatedNode,
+    _ life: NodeLife,
+    _ local: Instant
+  ) {
+    node.oath.didPersist(through: ticket.rawValue)
+    life.replica.didPersist(through: ticket, now: local)
   }
 
   /// A place in a turn at which the power may go; false if it did.

@@ -42,7 +42,7 @@ extension SimulatedCluster {
 
   /// Now and then: asks every node that leads for the membership that is wanted.
   func operate() {
-    queue.add(.operate, at: now + 500 * StormPlan.millisecond)
+    queue.add(.operate, at: now + (plan.theme == .membership ? 60 : 500) * StormPlan.millisecond)
     for node in nodes {
       guard let life = node.life, now >= node.pausedUntil,
         life.look({ $0.consensus.isLeader })

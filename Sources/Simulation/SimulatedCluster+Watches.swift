@@ -20,6 +20,44 @@ struct RecordedWatch {
     guard request.range.contains(change.entry.key) else { return false }
     return change.isRemoval ? !request.withoutRemovals : !request.withoutPuts
   }
+
+  /// Takes in from where it is told; answers what is wrong about that.
+  mutating func didStart(at revision: Revision, in record: ChangeRecord) -> String? {
+    isStarted = true
+    place = record.place(of: revision)
+    if request.start == .zero, revision <= known {
+      return "begins at \(revision), and \(known) was known"
+    }
+    if request.start != .zero, revision != request.start {
+      return "was wanted from \(request.start) and begins at \(revision)"
+    }
+    return nil
+  }
+
+  /// Takes in what it is told, and that this is everything up to a revision; answers what is wrong about it.
+  ///
+  /// It must be what comes next, all of it, and nothing else.
+  mutating func wasTold(
+    _ told: [WatchEvent.Change],
+    through end: Revision?,
+    in record: ChangeRecord
+  ) -> String? {
+    let changes = record.changes
+    for change in told {
+      while place < changes.count, !wants(changes[place]) { place += 1 }
+      guard place < changes.count, changes[place].tells(change) else {
+        let expected = place < changes.count ? changes[place].story : "nothing"
+        return "is told of a \(change.story) instead of \(expected)"
+      }
+      place += 1
+    }
+    guard let end else { return nil }
+    while place < changes.count, changes[place].entry.modified <= end {
+      guard !wants(changes[place]) else { return "is at \(end) without a \(changes[place].story)" }
+      place += 1
+    }
+    return nil
+  }
 }
 
 /// Watches and other news: as nodes send them, as clients take them, and whether they are told what happened.
@@ -124,7 +162,10 @@ extension SimulatedCluster {
       }
       take(news, of: number, id, client)
     case .lockLost: meet(.clientToldOfLoss)
-    case .sessionEnded, .leaseEnded: break
+    case .sessionEnded(let session): judgeLoss(of: session.rawValue, "session", client)
+    case .leaseEnded(let lease):
+      judgeLoss(of: lease, "lease", client)
+      client.keptLeases.removeAll { $0 == lease }
     }
   }
 
@@ -134,20 +175,17 @@ extension SimulatedCluster {
     _ id: WatchID,
     _ client: SimulatedClient
   ) {
-    let request = watches[number].request
     switch news {
     case .started(let from):
-      watches[number].isStarted = true
-      watches[number].place = judge.record.place(of: from)
-      if request.start == .zero, from <= watches[number].known {
-        breach("watch", "watch \(id) begins at \(from), and \(watches[number].known) was known")
-      }
-      if request.start != .zero, from != request.start {
-        breach("watch", "watch \(id) was wanted from \(request.start) and begins at \(from)")
+      if let problem = watches[number].didStart(at: from, in: judge.record) {
+        breach("watch", "watch \(id) \(problem)")
       }
     case .changes(let changes, let revision, let isWhole):
       tell("client \(client.number + 1)", "is told of \(changes.count) changes to \(revision)")
-      judgeChanges(changes, through: isWhole ? revision : nil, number, id)
+      let end = isWhole ? revision : nil
+      if let problem = watches[number].wasTold(changes, through: end, in: judge.record) {
+        breach("watch", "watch \(id) \(problem)")
+      }
       let byteCount = changes.reduce(0) { $0 + $1.byteCount }
       client.machine.didRead(byteCount, of: id, now: client.now(now), into: &client.effects)
     case .compacted(let oldest):
@@ -165,34 +203,6 @@ extension SimulatedCluster {
   }
 
   // MARK: Judgement
-
-  /// Whether a watch was told what comes next, all of it, and nothing else.
-  private func judgeChanges(
-    _ told: [WatchEvent.Change],
-    through end: Revision?,
-    _ number: Int,
-    _ id: WatchID
-  ) {
-    let changes = judge.record.changes
-    var place = watches[number].place
-    for change in told {
-      while place < changes.count, !watches[number].wants(changes[place]) { place += 1 }
-      guard place < changes.count, changes[place].tells(change) else {
-        let expected = place < changes.count ? changes[place].story : "nothing"
-        return breach("watch", "watch \(id) is told of a \(change.story) instead of \(expected)")
-      }
-      place += 1
-    }
-    if let end {
-      while place < changes.count, changes[place].entry.modified <= end {
-        guard !watches[number].wants(changes[place]) else {
-          return breach("watch", "watch \(id) is at \(end) without a \(changes[place].story)")
-        }
-        place += 1
-      }
-    }
-    watches[number].place = place
-  }
 
   /// Whether a watch whose client lives has something to be told.
   func isBehind(_ watch: RecordedWatch) -> Bool {

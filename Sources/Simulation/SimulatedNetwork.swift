@@ -196,6 +196,8 @@ final class ClientConnection {
   var watches = false
   /// Bytes of watch events that have not left the node.
   var unsentEvents = 0
+  /// What the node was asked and has not answered: for each correlation what the answer must contain at least.
+  var owed: [UInt64: LogIndex] = [:]
 
   init(client: Int, generation: Int, link: UInt64, node: Int) {
     self.client = client

@@ -15,6 +15,8 @@ final class SimulatedNode {
   /// What the node had when it went down.
   var lastIndexAtEnd = LogIndex.zero
   var wasLeaderIn = Term.zero
+  /// What it said of its disk to others.
+  var oath = DiskOath()
   var life: NodeLife?
   var lifeCount: UInt64 = 0
   /// The machine stands still until then.
@@ -37,7 +39,10 @@ final class SimulatedNode {
 
   /// An empty disk takes the place of the one that was; the node comes back as somebody new.
   func replaceDisk(keepsIdentity: Bool) {
-    if !keepsIdentity { incarnation = Incarnation(incarnation.rawValue + 1) }
+    if !keepsIdentity {
+      incarnation = Incarnation(incarnation.rawValue + 1)
+      oath = DiskOath()
+    }
     disk = SimulatedDisk(random: random.split(), latency: usualLatency)
   }
 
@@ -83,6 +88,8 @@ final class NodeLife {
   var judged: LogIndex
   var role = RoostRaft.Role.follower
   var term = Term.zero
+  /// The term of its newest leadership that was judged.
+  var ledIn = Term.zero
   /// The newest entry that was handed to the disk, and the newest of those that this node proposed.
   var lastStaged = LogIndex.zero
   var lastOwn = LogIndex.zero

@@ -2,7 +2,7 @@ import RoostJournal
 import RoostWire
 
 extension StormPlan {
-  private enum Kind: CaseIterable {
+  enum Kind: CaseIterable {
     case powerLoss, kill, powerLossInTurn, pause, partition, oneWay, partial, flapping
     case foulWeather, resetConnections, clockJump, clockDrift, slowDisk, writeFailure, clientDeath
     case operationFailure, fullDisk, lyingSync, bitRot, diskLoss, powerLossAtStart
@@ -15,8 +15,16 @@ extension StormPlan {
   mutating func drawFaults(_ random: inout SplitMix64) {
     for kind in Kind.allCases {
       var own = random.split()
-      guard own.chance(1, in: 3) else { continue }
-      let interval = own.draw(from: 2 * Self.second...25 * Self.second)
+      // Leases for reads stand on clocks that do not leap.
+      if theme == .reads, kind == .clockJump { continue }
+      let isHeavy = theme?.kinds.contains(kind) == true
+      guard isHeavy ? own.chance(3, in: 4) : own.chance(1, in: theme == nil ? 3 : 8) else {
+        continue
+      }
+      let interval =
+        isHeavy
+        ? own.draw(from: 300 * Self.millisecond...4 * Self.second)
+        : own.draw(from: 2 * Self.second...25 * Self.second)
       var time = own.below(interval)
       while time < length {
         add(kind, at: time, &own)
@@ -31,8 +39,13 @@ extension StormPlan {
 
   private mutating func add(_ kind: Kind, at time: UInt64, _ random: inout SplitMix64) {
     let node = Int(random.below(UInt64(nodeCount)))
-    let down = random.draw(from: 1 * Self.millisecond...8 * Self.second)
-    let length = random.draw(from: 20 * Self.millisecond...10 * Self.second)
+    let isShort = theme != nil && random.chance(4, in: 5)
+    let down = random.draw(
+      from: 1 * Self.millisecond...(isShort ? 400 * Self.millisecond : 8 * Self.second)
+    )
+    let length = random.draw(
+      from: 20 * Self.millisecond...(isShort ? 2 : 10) * Self.second
+    )
     func add(_ action: FaultAction) { faults.append(Fault(time: time, action: action)) }
     switch kind {
     case .powerLoss: add(.powerLoss(node: node, down: down))
@@ -64,6 +77,7 @@ extension StormPlan {
     case .handOver: add(.handOver)
     case .members: addMembers(at: time, &random)
     }
+    addConsequences(of: kind, at: time, on: node, &random)
   }
 
   private func diskFault(
@@ -95,7 +109,7 @@ extension StormPlan {
     var learners: [Int] = []
     let isWhole = random.chance(1, in: 4)
     for node in 0..<nodeCount {
-      if isWhole || random.chance(2, in: 3) {
+      if isWhole || random.chance(theme == .membership ? 3 : 4, in: 6) {
         voters.append(node)
       } else if random.chance(1, in: 2) {
         learners.append(node)

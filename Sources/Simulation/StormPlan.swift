@@ -10,6 +10,8 @@ import RoostWire
 /// be made smaller by leaving some out.
 package struct StormPlan: Sendable {
   package let seed: UInt64
+  /// What it is heavy in, if it is.
+  package var theme: StormTheme?
   package var nodeCount = 3
   /// How long things go wrong; then everything is healed.
   package var length: UInt64 = 60 * second
@@ -71,6 +73,10 @@ package struct StormPlan: Sendable {
   private mutating func drawCluster(_ random: inout SplitMix64) {
     nodeCount = [1, 2, 3, 3, 3, 3, 4, 5, 5, 7][Int(random.below(10))]
     if random.chance(1, in: 3) {
+      theme = StormTheme.allCases[Int(random.below(UInt64(StormTheme.allCases.count)))]
+      nodeCount = [3, 3, 3, 4, 5, 5][Int(random.below(6))]
+    }
+    if random.chance(1, in: 3) {
       settings.heartbeatInterval = .milliseconds(100)
       settings.electionTimeout = .milliseconds(600) ... .milliseconds(1200)
     }
@@ -111,6 +117,7 @@ package struct StormPlan: Sendable {
     clocks = (0..<nodeCount).map { _ in isDrifting ? Int64(random.below(9000)) - 4500 : 0 }
     drawMembers(&random)
     drawStateLimits(&random)
+    drawThemeOfCluster(&random)
   }
 
   private mutating func drawMembers(_ random: inout SplitMix64) {
@@ -172,6 +179,7 @@ package struct StormPlan: Sendable {
     }
     slowClientsDown()
     workload.draw(&random)
+    drawThemeOfClients(&random)
     workload.fillLimit = hasLargeValues ? 3000 : 40
   }
 

@@ -9,12 +9,18 @@ struct TimeJudge {
   private static let margin = 1.011
   private static let slack = 3_000_000.0
 
-  private var firstWrites: [LogIndex: (term: UInt64, time: UInt64)] = [:]
+  private struct Place: Hashable {
+    let index: LogIndex
+    let term: UInt64
+  }
+
+  /// By term too: a leader of old that wakes up may write at an index once more, and others again what was there first.
+  private var firstWrites: [Place: UInt64] = [:]
   private var bound: Double?
 
   mutating func willWrite(_ index: LogIndex, term: UInt64, at time: UInt64) {
-    guard firstWrites[index]?.term != term else { return }
-    firstWrites[index] = (term, time)
+    let place = Place(index: index, term: term)
+    firstWrites[place] = firstWrites[place] ?? time
   }
 
   /// Takes in that an entry is applied for the first time; answers what is wrong with its stamp.
@@ -30,8 +36,8 @@ struct TimeJudge {
       return
         "entry \(index) has a cluster time \(Int((ahead - bound) / 1000)) us ahead of the world's"
     }
-    guard let first = firstWrites[index], first.term == term else { return nil }
-    let least = stamp - Self.margin * Double(first.time)
+    guard let first = firstWrites[Place(index: index, term: term)] else { return nil }
+    let least = stamp - Self.margin * Double(first)
     bound = min(bound ?? least, least)
     return nil
   }

@@ -22,6 +22,12 @@ package struct WorkloadPlan: Equatable, Sendable {
   package var pages: UInt64 = 1
   /// Other changes: deletions of ranges, least, greatest and longer values, history that is given up.
   package var rarities: UInt64 = 1
+  /// For how long locks rest at most, in milliseconds, if their holder dies.
+  var restLimit: UInt64 = 400
+  /// How many of a hundred grants are kept for as long as the holder lives.
+  var keptGrants: UInt64 = 3
+  /// How many of a hundred reads of one key count on the leader's lease.
+  var leaseReads: UInt64 = 25
   /// The most bytes with which a value is filled up.
   package var fillLimit: UInt64 = 40
 
@@ -86,7 +92,11 @@ package struct WorkloadPlan: Equatable, Sendable {
     case 10: return leaseCall(&random, client, value)
     case 11: return pageQuery(&random, client)
     case 12: return rarity(&random, client, value)
-    default: return .query(random.chance(1, in: 4) ? .lease : .linearizable, .get(Get(key: key)))
+    default:
+      return .query(
+        random.chance(leaseReads, in: 100) ? .lease : .linearizable,
+        .get(Get(key: key))
+      )
     }
   }
 
@@ -149,7 +159,7 @@ package struct WorkloadPlan: Equatable, Sendable {
     } else if random.chance(1, in: 6) {
       wants = (0..<Self.lockCount).map { Acquire.Want(Self.lockName($0), mode) }
     }
-    let delay: UInt64 = random.chance(1, in: 4) ? random.below(400) : 0
+    let delay: UInt64 = random.chance(1, in: 4) ? random.below(restLimit) : 0
     let wait: UInt64 = [0, 0, 300, 2000, .max][Int(random.below(5))]
     let isReentrant = wants.count == 1 && random.chance(1, in: 8)
     return .command(.acquire(Acquire(wants, wait: wait, delay: delay, isReentrant: isReentrant)))
@@ -162,7 +172,10 @@ package struct WorkloadPlan: Equatable, Sendable {
   ) -> CallKind {
     let key = Array("e\(random.below(4))".utf8)
     let lease = client.knownLeases.last
-    switch random.below(6) {
+    switch random.below(7) {
+    case 6:
+      guard let lease else { return .command(.grantLease(ttl: 1000)) }
+      return .command(.operation(failingAttachment(key, value, lease)))
     case 0: return .command(.grantLease(ttl: random.draw(from: 100...6000)))
     case 1:
       guard let lease else { return .command(.grantLease(ttl: 1000)) }
@@ -181,10 +194,21 @@ package struct WorkloadPlan: Equatable, Sendable {
     }
   }
 
+  /// A transaction that attaches a key to a lease and fails then.
+  private func failingAttachment(_ key: [UInt8], _ value: [UInt8], _ lease: UInt64) -> Operation {
+    let impossible = WriteOptions(condition: .version(.max))
+    let then: [Operation] = [
+      .put(Put(key: key, value: value, options: WriteOptions(lifetime: .lease(lease)))),
+      .put(Put(key: key, value: value, options: impossible)),
+    ]
+    return .transaction(Transaction(then: then))
+  }
+
   private func pageQuery(_ random: inout SplitMix64, _ client: SimulatedClient) -> CallKind {
     let level = ReadLevel.allCases[Int(random.below(3))]
     let prefix = ["k", "e", "d", ""][Int(random.below(4))]
     var query = RangeQuery(prefix.isEmpty ? .everything : KeyRange(prefix: Array(prefix.utf8)))
+    if random.chance(1, in: 5) { query.countOnly = true }
     if random.chance(1, in: 3) { query.limit = UInt32(random.draw(from: 1...3)) }
     if let seen = client.lastRevision, random.chance(1, in: 4) {
       query.revision = Revision(max(1, seen.rawValue - min(seen.rawValue, random.below(30))))
@@ -229,19 +253,25 @@ extension SimulatedClient {
   func takeNext(lane: Int) -> CallKind? { next.removeValue(forKey: lane) }
 
   /// Goes on with what an answer makes possible: writes under a lock that was granted, then gives it back.
-  func learn(_ call: RecordedCall, lane: Int) {
+  func learn(_ call: RecordedCall, lane: Int, _ workload: WorkloadPlan, at world: UInt64) {
+    let keepsGrant = random.chance(workload.keptGrants, in: 100)
+    let keepsLease = random.chance(1, in: 2)
     switch (call.kind, call.reply) {
     case (.command(.acquire(let acquire)), .lock(.granted(let token))):
       knownTokens.append(token)
+      if knownTokens.count > 32 { knownTokens.removeFirst(16) }
       let name = acquire.wants[0].name
       let options = WriteOptions(lockGuard: LockGuard(lock: name, token: token))
       let value = WorkloadPlan.value(token, fill: 0)
       let key = Array("g".utf8) + name
       next[lane] = .command(.operation(.put(Put(key: key, value: value, options: options))))
     case (.command(.operation(.put(let put))), .some):
-      guard let held = put.options.lockGuard else { return }
+      guard let held = put.options.lockGuard, !keepsGrant else { return }
       next[lane] = .command(.release(Release(token: held.token, name: held.lock)))
-    case (.command(.grantLease), .leaseGranted(let id, _)): knownLeases.append(id)
+    case (.command(.grantLease), .leaseGranted(let id, let ttl)):
+      knownLeases.append(id)
+      if keepsLease { keep(id, ttl: ttl, at: world) }
+    case (.command(.revokeLease(let id)), _): forgetLease(id)
     default: break
     }
     lastRevision = call.revision ?? lastRevision
@@ -249,6 +279,18 @@ extension SimulatedClient {
     if case .failed = call.result, case .session(let session, let sequence, _) = call.identity {
       if sequence > .zero { doubts.append(Outcome(session: session, sequence: sequence)) }
     }
+  }
+
+  /// Has its machine renew a lease for as long as it can, and lets older ones go.
+  private func keep(_ lease: UInt64, ttl: UInt64, at world: UInt64) {
+    machine.keepLease(lease, ttl: .milliseconds(ttl), now: now(world), into: &effects)
+    keptLeases.append(lease)
+    if keptLeases.count > 4 { machine.stopKeepingLease(keptLeases.removeFirst()) }
+  }
+
+  private func forgetLease(_ lease: UInt64) {
+    machine.stopKeepingLease(lease)
+    keptLeases.removeAll { $0 == lease }
   }
 
   /// A request of which the client does not know what became.

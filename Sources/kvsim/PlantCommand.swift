@@ -19,7 +19,8 @@ enum PlantCommand: Subcommand {
 
     It needs a build with the trait PlantedBugs:
       swift build -c release --product kvsim --traits PlantedBugs
-    The exit code is 1 if a mistake was not found.
+    Found is what a judge found: a process that ended itself does not count. Of what is not found it says in how many of a
+    hundred storms the mistake changed anything at all. The exit code is 1 if a mistake was not found.
     """
 
   static func run(_ options: Options) throws(UsageError) -> Int32 {
@@ -39,18 +40,37 @@ enum PlantCommand: Subcommand {
     let seconds = try options.number("seconds", in: 1...100_000) ?? 40
     var missed: [String] = []
     for name in wanted {
+      let work = Self.work(name, minutes: minutes, seconds: seconds)
       let start = Machine.seconds
-      var work = SwarmWork(first: 1, step: 1, seconds: UInt64(seconds))
-      work.flaw = name
-      work.end = start + Double(minutes) * 60
-      let finding = SwarmParent(work, jobs: jobs).firstFinding()
+      let swarm = SwarmParent(work, jobs: jobs).quietly()
       let took = Int((Machine.seconds - start).rounded())
       let padding = String(repeating: " ", count: max(1, 34 - name.count))
-      print("\(name)\(padding)\(took) s  \(finding.map { String($0.prefix(150)) } ?? "NOT FOUND")")
+      let end = swarm.finding.map { String($0.prefix(150)) } ?? miss(work, swarm, jobs: jobs)
+      print("\(name)\(padding)\(took) s  \(end)")
       Machine.flush()
-      if finding == nil { missed.append(name) }
+      if swarm.finding == nil { missed.append(name) }
     }
     print("\(wanted.count - missed.count) of \(wanted.count) mistakes found")
     return missed.isEmpty ? 0 : 1
+  }
+
+  private static func work(_ flaw: String, minutes: Int, seconds: Int) -> SwarmWork {
+    var work = SwarmWork(first: 1, step: 1, seconds: UInt64(seconds))
+    work.flaw = flaw
+    work.end = Machine.seconds + Double(minutes) * 60
+    return work
+  }
+
+  /// Whether what was not found ever mattered.
+  private static func miss(_ work: SwarmWork, _ swarm: SwarmParent, jobs: Int) -> String {
+    var work = work
+    work.compares = true
+    work.goesOn = true
+    work.seedLimit = 100
+    work.end = Machine.seconds + 60
+    let compared = SwarmParent(work, jobs: jobs).quietly()
+    let stop = swarm.stop.map { "; the process ended itself at \($0)" } ?? ""
+    return "NOT FOUND in \(swarm.seedCount) storms; changed \(compared.changedCount) of "
+      + "\(compared.seedCount)" + stop
   }
 }

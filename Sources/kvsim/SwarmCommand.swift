@@ -5,7 +5,7 @@ internal import RoostSimulation
 enum SwarmCommand: Subcommand {
   static let name = "swarm"
   static let summary = "simulate clusters from fresh seeds until the time is over"
-  static let flags: Set<String> = ["go-on"]
+  static let flags: Set<String> = ["go-on", "compare"]
   static let values: Set<String> = [
     "minutes", "jobs", "seconds", "from", "seeds", "of", "part", "flaw",
   ]
@@ -20,6 +20,7 @@ enum SwarmCommand: Subcommand {
       --seconds S   virtual length of each storm; default 60
       --flaw NAME   plant a mistake; needs a build with the trait PlantedBugs
       --go-on       do not stop at the first seed that finds something
+      --compare     with --flaw: run each seed without it too, and say in how many storms it changed anything
 
     It says which seeds found something, what went wrong how often, and which rare situations were never met. A seed that
     ends the process counts as found. The exit code is 1 if anything was found.
@@ -37,6 +38,7 @@ enum SwarmCommand: Subcommand {
     )
     work.seedLimit = try options.number("seeds", in: 1...Int.max) ?? .max
     work.goesOn = options.has("go-on")
+    work.compares = options.has("compare")
     work.flaw = options.text("flaw")
     work.end = Machine.seconds + Double(minutes) * 60
     guard let part = try options.number("part", in: 0...1000) else {
@@ -56,6 +58,8 @@ struct SwarmWork {
   var seconds: UInt64
   var seedLimit = Int.max
   var goesOn = false
+  /// Whether each storm runs without the mistake too, to see whether that changes anything.
+  var compares = false
   var flaw: String?
   var end = 0.0
 
@@ -75,6 +79,12 @@ struct SwarmWork {
       fflush(nil)
       let report = SimulatedCluster(plan(seed)).run()
       print(line(report))
+      if compares {
+        var plain = plan(seed)
+        plain.flaw = nil
+        let isChanged = SimulatedCluster(plain).run().fingerprint != report.fingerprint
+        print(isChanged ? "changed" : "same")
+      }
       for violation in report.violations { print("found\t\(violation.kind)\t\(violation.text)") }
       fflush(nil)
       if !report.isGood {

@@ -5,7 +5,7 @@ internal import RoostSimulation
 struct SwarmParent {
   private let work: SwarmWork
   private let jobs: Int
-  private var seedCount = 0
+  private(set) var seedCount = 0
   private var virtualTime: UInt64 = 0
   private var callCount = 0
   private var undecided = 0
@@ -14,7 +14,10 @@ struct SwarmParent {
   private var foundCount = 0
   private var nextWord = 10.0
   private var isQuiet = false
-  private var finding: String?
+  private(set) var finding: String?
+  /// The first seed in which the process ended itself.
+  private(set) var stop: String?
+  private(set) var changedCount = 0
 
   init(_ work: SwarmWork, jobs: Int) {
     self.work = work
@@ -33,12 +36,15 @@ struct SwarmParent {
     return copy.go()
   }
 
-  /// What the swarm finds first, without a word.
-  func firstFinding() -> String? {
+  /// The same swarm when it is through, without a word.
+  ///
+  /// It ends with what a judge finds. Seeds in which the process ends itself are passed over: what stopped it may be
+  /// code of the simulation.
+  func quietly() -> SwarmParent {
     var copy = self
     copy.isQuiet = true
     copy.watch(since: Machine.seconds)
-    return copy.finding
+    return copy
   }
 
   private mutating func go() -> Int32 {
@@ -74,6 +80,7 @@ struct SwarmParent {
     command += " --minutes \(max(minutes, 1)) --seconds \(work.seconds)"
     if limit < Int.max { command += " --seeds \((limit + jobs - 1) / jobs)" }
     if work.goesOn { command += " --go-on" }
+    if work.compares { command += " --compare" }
     if let flaw = work.flaw { command += " --flaw \(flaw)" }
     if isQuiet { command += " 2>/dev/null" }
     // SAFETY: both strings live through the call; the stream is closed once, by `end`.
@@ -94,6 +101,7 @@ struct SwarmParent {
     switch words.first {
     case "seed" where words.count > 1: child.seed = words[1]
     case "done": takeDone(words)
+    case "changed": changedCount += 1
     case "found" where words.count > 2:
       found("seed \(child.seed) FOUND \(words[1]): \(words[2])")
     default: break
@@ -134,8 +142,9 @@ struct SwarmParent {
     // SAFETY: the stream came from `popen` and is closed here alone.
     let status = unsafe pclose(child.stream)
     guard status & 0x7F != 0 || status >> 8 > 1, let seed = UInt64(child.seed) else { return nil }
-    found("seed \(child.seed) FOUND crash: the process ended with status \(status)")
-    guard work.goesOn else { return nil }
+    let text = "seed \(child.seed) FOUND crash: the process ended with status \(status)"
+    if isQuiet { stop = stop ?? "seed \(child.seed)" } else { found(text) }
+    guard work.goesOn || isQuiet, Machine.seconds < work.end else { return nil }
     return start(child.part, from: seed + UInt64(jobs) - UInt64(child.part), limit: .max)
   }
 
