@@ -138,7 +138,8 @@ extension ClientMachine {
       move(id, to: .none)
       sessionEnded(for: call, now: now, into: &effects)
       finish(id, .sessionEnded, now: now, into: &effects)
-    case .diskFull where call.isUncertain && call.isChange:
+    case .diskFull where call.mayBeInLog, .overloaded where call.mayBeInLog,
+      .windowExceeded where call.mayBeInLog:
       // This copy was refused; an earlier one may be in the log, and only its own reply says so.
       pause(id, now: now)
     case .storedReplyLimit where call.request != nil:

@@ -61,6 +61,9 @@ struct PendingCall: Sendable {
     if case .command = kind { true } else { false }
   }
 
+  /// Whether an earlier copy may have reached the log, or did and waits there.
+  var mayBeInLog: Bool { (isUncertain || queuedAt != nil) && isChange }
+
   /// Whether it can change anything.
   var isChange: Bool {
     switch kind {

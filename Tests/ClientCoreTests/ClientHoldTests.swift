@@ -57,6 +57,22 @@ import Testing
     #expect(world.result(of: id) == .answered(Reply.lock(.granted(token: 41)).encoded()))
   }
 
+  /// It was told that its request was refused, while that stood in the queue and got the lock.
+  @Test func anAcquireThatWaitsIsNotRefusedByAFullDisk() throws {
+    var (world, link) = try Self.opened(endpoints: 2)
+    let id = world.call(Self.acquire(), within: .seconds(60))
+    world.answer(id, .lock(.waiting(ahead: 3)), on: link)
+    world.machine.didBreak(link, because: "reset", now: world.now, into: &world.effects)
+    let second = try world.accept()
+    _ = try world.takeFrames()
+    world.answer(id, .failure(Failure(.diskFull)), on: second)
+    #expect(world.result(of: id) == nil)
+    world.wait(.milliseconds(50))
+    #expect(try world.takeFrames().contains { $0.kind == .request })
+    world.answer(id, .lock(.granted(token: 41)), on: second)
+    #expect(world.result(of: id) == .answered(Reply.lock(.granted(token: 41)).encoded()))
+  }
+
   @Test func aPlaceThatIsGoneIsATimeout() throws {
     var (world, link) = try Self.opened(endpoints: 2)
     let id = world.call(Self.acquire(), within: .seconds(60))

@@ -166,7 +166,8 @@ struct Conversation {
   }
 
   /// The refusal speaks of the copy that it answers; the first one was in the log all the time.
-  @Test func aFullDiskThatRefusesARetryLeavesItOpen() throws {
+  @Test(arguments: [ErrorCode.diskFull, .overloaded, .windowExceeded])
+  func aFullDiskThatRefusesARetryLeavesItOpen(code: ErrorCode) throws {
     var world = Conversation()
     let id = world.put()
     let first = try world.accept()
@@ -174,7 +175,7 @@ struct Conversation {
     world.machine.didBreak(first, because: "reset", now: world.now, into: &world.effects)
     let second = try world.accept(leader: 2)
     #expect(try world.takeFrames().contains { $0.kind == .request })
-    world.answer(id, .failure(Failure(.diskFull)), on: second)
+    world.answer(id, .failure(Failure(code)), on: second)
     #expect(world.result(of: id) == nil)
     world.wait(.milliseconds(50))
     #expect(try world.takeFrames().contains { $0.kind == .request })
