@@ -150,7 +150,7 @@ extension SimulatedCluster {
     on connection: ClientConnection
   ) {
     let isConfirmed =
-      header.kind == .query && !body.isEmpty && body[0] != ReadLevel.serializable.rawValue
+      header.kind == .query && !body.isEmpty && body[0] <= ReadLevel.lease.rawValue
     let index = isConfirmed ? LogIndex(UInt64(judge.entries.count)) : .zero
     connection.owed[header.correlation] = index
   }

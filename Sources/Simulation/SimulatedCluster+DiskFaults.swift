@@ -58,6 +58,7 @@ extension SimulatedCluster {
     guard let names = try? node.disk.list(), !names.isEmpty else { return }
     let name = names[Int(random.below(UInt64(names.count)))]
     guard let byteCount = try? node.disk.byteCount(of: name), byteCount > 0 else { return }
+    if name.hasSuffix(".log"), random.chance(1, in: 2), rotLog(name, of: node, &random) { return }
     // Most of a segment is empty as yet.
     let part = random.chance(1, in: 2) ? UInt64(byteCount) : min(UInt64(byteCount), 4096)
     var offsets: [Int] = []
@@ -73,6 +74,32 @@ extension SimulatedCluster {
       for offset in offsets { try? node.disk.damage(name, offset..<offset + 1) { $0 ^ 1 << bit } }
       tell("node \(node.id)", "will find bits of \(name) turned over at \(offsets)")
     }
+  }
+
+  /// Damages what was written last, or takes out a block of which later ones know; false if there is too little.
+  private func rotLog(
+    _ name: String,
+    of node: SimulatedNode,
+    _ random: inout SplitMix64
+  ) -> Bool {
+    let unit = plan.journal.unit
+    guard let byteCount = try? node.disk.byteCount(of: name),
+      let bytes = try? node.disk.read(name, at: 0, byteCount: byteCount),
+      let last = bytes.lastIndex(where: { $0 != 0 })
+    else { return false }
+    let count = last / unit + 1
+    guard count > 24 else { return false }
+    if random.chance(1, in: 2) {
+      let offset = last - Int(random.below(UInt64(3 * unit)))
+      try? node.disk.damage(name, offset..<offset + 1) { $0 ^ 1 << UInt8(random.below(8)) }
+      tell("node \(node.id)", "will find a bit of \(name) turned over at \(offset), near its end")
+    } else {
+      // As far from the end as writes can be under way at once.
+      let block = count - 12 - Int(random.below(8))
+      try? node.disk.damage(name, block * unit..<(block + 1) * unit) { _ in 0 }
+      tell("node \(node.id)", "will find nothing in \(name) from \(block * unit) on")
+    }
+    return true
   }
 
   /// Bytes that no member sent: a length beyond all limits, or nothing that makes sense.

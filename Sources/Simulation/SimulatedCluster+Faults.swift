@@ -1,5 +1,6 @@
 import RoostJournal
 import RoostRaft
+import RoostReplica
 import RoostWire
 
 /// Faults: how they strike and how they end.
@@ -33,7 +34,7 @@ extension SimulatedCluster {
     case .foulWeather(let weather, let length):
       network.storms.append(weather)
       queue.add(.end(.weather), at: now + length)
-    case .partition, .oneWay, .partial, .flapping: part(action)
+    case .partition, .oneWay, .partial, .flapping, .leaderCut: part(action)
     }
     if case .clockJump(let node, _) = action { wake(nodes[node]) }
   }
@@ -50,6 +51,11 @@ extension SimulatedCluster {
         if network.chance(1, in: 2) { here.append(place) } else { there.append(place) }
       }
       shut(here.flatMap { one in there.flatMap { [(one, $0), ($0, one)] } }, for: length)
+    case .leaderCut(let companions, let length):
+      let leaders = nodes.filter { $0.life?.look { $0.consensus.isLeader } == true }
+      let newest = leaders.max { $0.life?.term ?? .zero < $1.life?.term ?? .zero }
+      guard let leader = newest?.number else { return }
+      part(.partition(side: companions.filter { $0 != leader } + [leader], length: length))
     case .oneWay(let from, let to, let length): shut([(from, to)], for: length)
     case .partial(let node, let other, let length):
       shut([(node, other), (other, node)], for: length)

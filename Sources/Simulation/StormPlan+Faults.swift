@@ -6,7 +6,7 @@ extension StormPlan {
     case powerLoss, kill, powerLossInTurn, pause, partition, oneWay, partial, flapping
     case foulWeather, resetConnections, clockJump, clockDrift, slowDisk, writeFailure, clientDeath
     case operationFailure, fullDisk, lyingSync, bitRot, diskLoss, powerLossAtStart
-    case slowLink, garbage, handOver, members
+    case slowLink, garbage, handOver, members, leaderCut
     /// All machines lose power together.
     case blackout
   }
@@ -75,6 +75,9 @@ extension StormPlan {
     case .operationFailure, .fullDisk, .lyingSync, .bitRot, .diskLoss, .powerLossAtStart:
       faults.append(Fault(time: time, action: diskFault(kind, node, down, length, &random)))
     case .handOver: add(.handOver)
+    case .leaderCut:
+      let companions = (0..<nodeCount).filter { _ in random.chance(1, in: 4) }
+      add(.leaderCut(with: companions, length: length))
     case .members: addMembers(at: time, &random)
     }
     addConsequences(of: kind, at: time, on: node, &random)

@@ -23,17 +23,22 @@ package enum StormTheme: String, CaseIterable, Sendable {
     case .elections:
       [
         .powerLoss, .kill, .powerLossInTurn, .partition, .oneWay, .partial, .flapping,
-        .foulWeather, .handOver, .slowDisk, .blackout,
+        .foulWeather, .handOver, .slowDisk, .blackout, .leaderCut,
       ]
     case .membership:
-      [.members, .powerLossInTurn, .partition, .oneWay, .handOver, .kill, .diskLoss, .flapping]
+      [
+        .members, .powerLossInTurn, .partition, .oneWay, .handOver, .kill, .diskLoss, .flapping,
+        .leaderCut,
+      ]
     case .disks:
       [
         .bitRot, .diskLoss, .powerLoss, .powerLossInTurn, .powerLossAtStart, .lyingSync,
         .writeFailure, .operationFailure, .blackout, .kill, .partition,
       ]
-    case .locks: [.clientDeath, .kill, .pause, .resetConnections, .partition, .handOver]
-    case .reads: [.pause, .partition, .oneWay, .partial, .flapping, .slowLink, .handOver, .kill]
+    case .locks:
+      [.leaderCut, .clientDeath, .kill, .pause, .resetConnections, .partition, .handOver]
+    case .reads:
+      [.pause, .partition, .oneWay, .partial, .flapping, .slowLink, .handOver, .kill, .leaderCut]
     }
   }
 }
@@ -101,9 +106,12 @@ extension StormPlan {
     let other = (node + 1 + Int(random.below(UInt64(nodeCount - 1)))) % nodeCount
     switch (theme, kind) {
     case (.membership, .members):
-      // The change is decided while the old members and the new ones can't hear each other.
-      let side = (0..<nodeCount).filter { _ in random.chance(1, in: 2) }
-      add(.partition(side: side, length: random.draw(from: 300...2500) * Self.millisecond), &random)
+      // The change is decided while the leader has the new members with it, and the old ones are parted from them.
+      var companions: [Int] = []
+      if case .members(let voters, _)? = faults.last?.action { companions = voters }
+      companions.removeAll { _ in random.chance(1, in: 4) }
+      let length = random.draw(from: 300...2500) * Self.millisecond
+      add(.leaderCut(with: companions, length: length), &random)
     case (_, .diskLoss), (_, .bitRot):
       // A third node lags behind, and the one that has everything goes down.
       let third = (0..<nodeCount).first { $0 != node && $0 != other } ?? other
