@@ -23,9 +23,11 @@ void roost_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 
 void roost_keep_memory(void) {
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  mallopt(M_TRIM_THRESHOLD, 512 << 20);
+  mallopt(M_TRIM_THRESHOLD, -1);
   mallopt(M_TOP_PAD, 1 << 20);
   mallopt(M_ARENA_MAX, 1);
+  /* Small pieces are merged as they are freed, not all of them at once by some later, large allocation. */
+  mallopt(M_MXFAST, 0);
 }
 
 int roost_eventfd(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }

@@ -1,23 +1,85 @@
+internal import RoostWire
+
 /// One key's change, kept while reads of the past or watches may ask for it.
 struct Change: Sendable {
   /// The cluster time at which it happened, nanoseconds.
   let time: UInt64
-  /// What the key became: a version or a tombstone.
-  var record: Record
-  /// What it was before, a tombstone also; nil if there was nothing.
-  let previous: Record?
+  /// ``record``, until the change is forgotten.
+  private var held: Record?
+  /// What the key was before, a tombstone also; nil if there was nothing.
+  private(set) var previous: Record?
   /// The revision that made it: the record's, beside it so that nobody has to wait for the record.
   let revision: UInt64
+  /// Key and value of ``previous``, in bytes: what is forgotten is not looked at for it.
+  let previousByteCount: UInt32
+  /// Whether ``previous`` is a version, not a tombstone.
+  let replacesVersion: Bool
+  /// Whether ``record`` is a tombstone.
+  private(set) var isRemoval: Bool
   /// How many changes of the key lie before this one in the chain that began with the first of them.
-  fileprivate(set) var depth: UInt32 = 0
+  fileprivate(set) var depth: UInt32
   /// How many positions before this one lies a change of the key, far back in the chain; 0: none is known.
-  fileprivate(set) var jump: UInt32 = 0
+  fileprivate(set) var jump: UInt32
 
-  init(time: UInt64, record: Record, previous: Record?) {
+  @inline(__always)
+  init(time: UInt64, record: consuming Record, previous: consuming Record?) {
     self.time = time
-    self.record = record
-    self.previous = previous
     revision = record.modified
+    isRemoval = record.isTombstone
+    previousByteCount = UInt32(previous?.byteCount ?? 0)
+    replacesVersion = previous?.isTombstone == false
+    (depth, jump) = (0, 0)
+    held = consume record
+    self.previous = consume previous
+  }
+
+  /// What the key became: a version or a tombstone.
+  fileprivate(set) var record: Record {
+    get {
+      guard let held else { preconditionFailure("the change is kept") }
+      return held
+    }
+    set {
+      held = newValue
+      isRemoval = newValue.isTombstone
+    }
+  }
+
+  /// Where in a change the two references lie.
+  private static let heldOffset = MemoryLayout<Change>.offset(of: \.held) ?? 0
+  private static let previousOffset = MemoryLayout<Change>.offset(of: \.previous) ?? 0
+
+  /// Brings near what is released when a change is forgotten; as a method of the change it would copy that first.
+  fileprivate static func prefetchRecords(of change: UnsafePointer<Change>) {
+    let start = unsafe UnsafeRawPointer(change)
+    for offset in [heldOffset, previousOffset] {
+      // SAFETY: a reference to a record, or none, is the address of its bytes, or 0. A hint; nothing is read there.
+      let record = unsafe start.load(fromByteOffset: offset, as: UnsafeRawPointer?.self)
+      unsafe Prefetch.bytes(at: record, count: 144)
+    }
+  }
+
+  /// What is left to do about a change that was forgotten.
+  struct Remains {
+    let revision: UInt64
+    let previousByteCount: Int
+    let replacesVersion: Bool
+    /// The version before, which nothing else holds.
+    var previous: Record?
+    /// What the key became, if that was a tombstone.
+    var tombstone: Record?
+  }
+
+  /// Lets go of what the change holds.
+  fileprivate mutating func forget() -> Remains {
+    let record = held.take()
+    return Remains(
+      revision: revision,
+      previousByteCount: Int(previousByteCount),
+      replacesVersion: replacesVersion,
+      previous: previous.take(),
+      tombstone: isRemoval ? record : nil
+    )
   }
 }
 
@@ -45,23 +107,11 @@ struct ChangeLog: Sendable {
   private(set) var first: UInt64
   /// The position of the change to come.
   private(set) var next: UInt64
-  /// Stands where a change was that is forgotten.
-  private let gone: Change
 
   init(startingAt position: UInt64 = 0) {
     origin = position
     first = position
     next = position
-    let nothing: [UInt8] = []
-    gone = Change(
-      time: 0,
-      record: Record(
-        key: nothing.span,
-        value: nothing.span,
-        Record.Numbers(modified: 0, created: 0, version: 0, lease: 0, position: 0)
-      ),
-      previous: nil
-    )
   }
 
   var count: Int { Int(next - first) }
@@ -71,9 +121,45 @@ struct ChangeLog: Sendable {
     return groups[group(of: position)][chunk(of: position)][offset(of: position)]
   }
 
-  mutating func append(_ new: Change) {
-    var change = new
-    connect(&change)
+  /// Where a change lies: a look at it counts no references.
+  @inline(__always)
+  private func withPlace<Result>(
+    of position: UInt64,
+    _ body: (UnsafePointer<Change>) -> Result
+  ) -> Result {
+    precondition(position >= first && position < next, "the change is kept")
+    let (group, chunk, place) = (
+      group(of: position), chunk(of: position), offset(of: position)
+    )
+    // SAFETY: a kept position has a group, a piece in it and a place in that; nothing is changed meanwhile.
+    return unsafe groups.withUnsafeBufferPointer { groups in
+      unsafe groups[group].withUnsafeBufferPointer { chunks in
+        unsafe chunks[chunk].withUnsafeBufferPointer { changes in
+          guard let start = changes.baseAddress else {
+            preconditionFailure("a piece has changes")
+          }
+          return unsafe body(start + place)
+        }
+      }
+    }
+  }
+
+  /// When a change was made: in which revision, and at what cluster time.
+  func moment(of position: UInt64) -> (revision: UInt64, time: UInt64) {
+    // SAFETY: the change lies there as long as the body runs.
+    unsafe withPlace(of: position) { unsafe ($0.pointee.revision, $0.pointee.time) }
+  }
+
+  /// What a key lived as long as before a change and after it; 0: none.
+  func leases(around position: UInt64) -> (before: UInt64, after: UInt64) {
+    // SAFETY: the change lies there as long as the body runs.
+    unsafe withPlace(of: position) {
+      unsafe ($0.pointee.previous?.lease ?? 0, $0.pointee.record.lease)
+    }
+  }
+
+  mutating func append(_ new: consuming Change) {
+    connect(&new)
     let group = group(of: next)
     if offset(of: next) == 0 {
       var chunk: [Change] = []
@@ -81,7 +167,7 @@ struct ChangeLog: Sendable {
       if group == groups.count { groups.append([]) }
       groups[group].append(chunk)
     }
-    groups[group][chunk(of: next)].append(change)
+    groups[group][chunk(of: next)].append(consume new)
     next += 1
   }
 
@@ -104,33 +190,35 @@ struct ChangeLog: Sendable {
     return change
   }
 
-  /// Brings near the versions of a change, without a look at them.
-  private func prefetch(at position: UInt64) {
-    let place = offset(of: position)
-    unsafe groups[group(of: position)][chunk(of: position)].withUnsafeBufferPointer { changes in
-      // SAFETY: a position between the first and the next has a change in its piece.
-      unsafe changes[place].record.prefetch()
-      unsafe changes[place].previous?.prefetch()
+  /// Brings near the change at a position, if it is kept: where a chain goes on.
+  func prefetch(at position: UInt64) {
+    guard position >= first, position < next else { return }
+    // SAFETY: a hint; nothing is read.
+    unsafe withPlace(of: position) {
+      unsafe Prefetch.bytes(at: UnsafeRawPointer($0), count: MemoryLayout<Change>.size)
     }
   }
 
   /// Forgets the oldest change and what it holds; the memory of its place comes back with a whole piece.
-  mutating func removeFirst() -> Change {
-    let change = self[first]
+  mutating func removeFirst() -> Change.Remains {
+    precondition(next > first, "there is an oldest change")
     let (group, chunk) = (group(of: first), chunk(of: first))
-    groups[group][chunk][offset(of: first)] = gone
+    let remains = groups[group][chunk][offset(of: first)].forget()
     first += 1
     // The versions that go next were last used long ago: the waits for them run side by side.
-    if next - first > 8 { prefetch(at: first + 8) }
-    guard offset(of: first) == 0 else { return change }
+    // SAFETY: the change lies there as long as the body runs.
+    if next - first > 8 {
+      unsafe withPlace(of: first + 8) { unsafe Change.prefetchRecords(of: $0) }
+    }
+    guard offset(of: first) == 0 else { return remains }
     groups[group][chunk] = []
-    guard chunk == Self.groupMask else { return change }
+    guard chunk == Self.groupMask else { return remains }
     groups[group] = []
     if group >= 8, group >= groups.count / 2 {
       groups.removeFirst(group + 1)
       goneGroups += group + 1
     }
-    return change
+    return remains
   }
 
   private func group(of position: UInt64) -> Int {
@@ -154,21 +242,26 @@ extension ChangeLog {
   /// to the change before, or as far as two jumps from there.
   private func connect(_ change: inout Change) {
     guard let previous = change.previous?.position, previous >= first else { return }
-    let parent = self[previous]
-    change.depth = parent.depth &+ 1
+    let (depth, jump) = link(of: previous)
+    change.depth = depth &+ 1
     guard !Self.jumpsToParent(change.depth) else {
       return change.jump = UInt32(exactly: next - previous) ?? 0
     }
-    guard let middle = target(ofJumpFrom: previous, parent),
-      let far = target(ofJumpFrom: middle, self[middle])
+    guard let middle = target(ofJump: jump, from: previous),
+      let far = target(ofJump: link(of: middle).jump, from: middle)
     else { return }
     change.jump = UInt32(exactly: next - far) ?? 0
   }
 
+  private func link(of position: UInt64) -> (depth: UInt32, jump: UInt32) {
+    // SAFETY: the change lies there as long as the body runs.
+    unsafe withPlace(of: position) { unsafe ($0.pointee.depth, $0.pointee.jump) }
+  }
+
   /// Where the jump of a change leads, if that is still kept.
-  private func target(ofJumpFrom position: UInt64, _ change: Change) -> UInt64? {
-    guard change.jump > 0, position - first >= UInt64(change.jump) else { return nil }
-    return position - UInt64(change.jump)
+  private func target(ofJump jump: UInt32, from position: UInt64) -> UInt64? {
+    guard jump > 0, position - first >= UInt64(jump) else { return nil }
+    return position - UInt64(jump)
   }
 
   /// Whether the last digit of a depth, greedily taken apart into 1, 3, 7, 15 and so on, is a 1.
@@ -190,7 +283,7 @@ extension ChangeLog {
       guard record.position >= first else { return (nil, looks) }
       looks += 1
       let change = self[record.position]
-      if let far = target(ofJumpFrom: record.position, change),
+      if let far = target(ofJump: change.jump, from: record.position),
         case let jumped = self[far].record, jumped.modified > revision
       {
         record = jumped

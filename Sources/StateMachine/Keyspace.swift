@@ -29,6 +29,8 @@ struct Keyspace: Sendable {
 
   private var transactionStart: UInt64 = 0
   private var time: UInt64 = 0
+  /// Forgotten versions whose memory the next writes take over.
+  private(set) var spares = SpareRecords()
 
   init() {}
 
@@ -73,16 +75,73 @@ struct Keyspace: Sendable {
     return record
   }
 
-  /// Gives a key a value; answers the version that was made.
+  /// What a write made of a key.
+  struct Written {
+    let modified: UInt64
+    let version: UInt64
+    /// What the key lived as long as before; 0: none.
+    let previousLease: UInt64
+  }
+
+  /// Gives a key a value; answers what was made.
   @discardableResult
   mutating func put(
     _ key: borrowing Span<UInt8>,
     _ value: borrowing Span<UInt8>,
     lease: UInt64
-  ) -> (made: Record, previous: Record?) {
+  ) -> Written {
+    spares.release()
+    return replace(key, value, lease: lease) ?? putAnew(key, value, lease: lease)
+  }
+
+  /// Puts another version in the place of one that an earlier command made, or answers nil.
+  ///
+  /// This is the way of most writes: one path down, and no reference is counted but the new version's.
+  private mutating func replace(
+    _ key: borrowing Span<UInt8>,
+    _ value: borrowing Span<UInt8>,
+    lease: UInt64
+  ) -> Written? {
+    let (revision, next) = (pendingRevision, changes.next)
+    var made: Record?
+    let replaced = map.exchangeLive(key) { old in
+      guard old.modified != revision else { return nil }
+      let record = Record(
+        key: key,
+        value: value,
+        Record.Numbers(
+          modified: revision,
+          created: old.created,
+          version: old.version + 1,
+          lease: lease,
+          position: next
+        )
+      )
+      made = record
+      return record
+    }
+    guard let old = replaced, let record = made else { return nil }
+    let written = Written(
+      modified: revision,
+      version: record.version,
+      previousLease: old.lease
+    )
+    madeBytes &+= UInt64(record.byteCount)
+    account(for: record, after: old, isAdded: true)
+    if written.previousLease != lease { reattach(from: old, to: record) }
+    changes.append(Change(time: time, record: record, previous: old))
+    return written
+  }
+
+  /// Gives a value to a key that is not there, or that the running command has written before.
+  private mutating func putAnew(
+    _ key: borrowing Span<UInt8>,
+    _ value: borrowing Span<UInt8>,
+    lease: UInt64
+  ) -> Written {
     let revision = pendingRevision
     let next = changes.next
-    var result: (made: Record, previous: Record?)?
+    var result: Record?
     var found: Record?
     map.update(key) { old in
       found = copy old
@@ -101,13 +160,14 @@ struct Keyspace: Sendable {
           position: isMerged ? (old?.position ?? next) : next
         )
       )
-      result = (record, live)
+      result = record
       return record
     }
     guard let result else { preconditionFailure("an update shows the record once") }
-    madeBytes &+= UInt64(result.made.byteCount)
-    didReplace(found, by: result.made)
-    return result
+    madeBytes &+= UInt64(result.byteCount)
+    let previousLease = found?.lease ?? 0
+    didReplace(found, by: result)
+    return Written(modified: revision, version: result.version, previousLease: previousLease)
   }
 
   /// Removes a key that is there; answers the version that it had.
@@ -201,16 +261,15 @@ struct Keyspace: Sendable {
 
   /// Forgets the oldest change, and what it alone kept; answers the bytes of that.
   mutating func forgetOldestChange() -> Int {
-    let change = changes.removeFirst()
+    var change = changes.removeFirst()
     oldest = max(oldest, change.revision)
     historyBytes &-= Self.changeByteCount
-    if let previous = change.previous, !previous.isTombstone {
-      historyBytes &-= UInt64(previous.byteCount)
-    }
-    let byteCount = change.previous?.byteCount ?? 0
-    guard change.record.isTombstone else { return byteCount }
-    change.record.withKey { key in
-      guard let newest = map.find(key), newest.isSameVersion(as: change.record) else { return }
+    let byteCount = change.previousByteCount
+    if change.replacesVersion { historyBytes &-= UInt64(byteCount) }
+    if let previous = change.previous.take() { spares.keep(previous, byteCount: byteCount) }
+    guard let tombstone = change.tombstone else { return byteCount }
+    tombstone.withKey { key in
+      guard let newest = map.find(key), newest.isSameVersion(as: tombstone) else { return }
       map.remove(key)
     }
     return byteCount

@@ -12,7 +12,8 @@ internal import RoostWire
 ///     128..    -          children
 ///
 /// The shared prefix is one that every key must have that a search can bring here, because the separators
-/// to the left and right have it. It may be shorter than what the keys have in common, never longer.
+/// to the left and right have it. It may be shorter than what the keys have in common, never longer. The root, to which
+/// a search brings any key, guards its prefix instead: a key that lacks it lies before or behind all separators.
 ///
 /// The methods keep what lies in the memory and the counts in step; a node that two trees share is never
 /// written (``OrderedMap`` sees to that), so trees can be read and written by different threads.
@@ -26,6 +27,8 @@ final class MapNode: ManagedBuffer<MapNode.Header, UInt64> {
     var prefix: Int
     /// Records below that are no tombstones.
     var live: Int
+    /// Whether searches may bring keys that lack the prefix.
+    var guardsPrefix = false
   }
 
   static let capacity = 64
@@ -57,6 +60,7 @@ final class MapNode: ManagedBuffer<MapNode.Header, UInt64> {
   var count: Int { unsafe fields.pointee.count }
   var level: Int { unsafe fields.pointee.level }
   var prefix: Int { unsafe fields.pointee.prefix }
+  var guardsPrefix: Bool { unsafe fields.pointee.guardsPrefix }
   var isLeaf: Bool { level == 0 }
   var isFull: Bool { count == Self.capacity }
   var keyCount: Int { isLeaf ? count : max(count - 1, 0) }
@@ -87,8 +91,7 @@ final class MapNode: ManagedBuffer<MapNode.Header, UInt64> {
   /// A node with the same contents.
   func copy() -> MapNode {
     let copy = MapNode.make(level: level, prefix: prefix)
-    unsafe copy.fields.pointee.count = count
-    copy.live = live
+    unsafe copy.fields.pointee = fields.pointee
     // SAFETY: both nodes have the same level, and the copy's places are not initialized yet.
     unsafe copy.heads.update(from: heads, count: keyCount)
     if isLeaf {
@@ -130,8 +133,20 @@ final class MapNode: ManagedBuffer<MapNode.Header, UInt64> {
     return unsafe children[index]
   }
 
+  /// The child whose keys `key` would be among, which after the call is in no other tree.
+  func uniqueChildReference(for key: borrowing Span<UInt8>) -> Unmanaged<MapNode> {
+    precondition(!isLeaf && count > 0, "an inner node has children")
+    let index = childIndex(for: key)
+    // SAFETY: the index is below `count`; the child is kept by this node.
+    if unsafe !isKnownUniquelyReferenced(&children[index]) {
+      unsafe children[index] = children[index].copy()
+    }
+    return unsafe Unmanaged.passUnretained(children[index])
+  }
+
   /// The first place whose key does not come before `key`, and whether it is `key`.
   func search(_ key: borrowing Span<UInt8>) -> (index: Int, isFound: Bool) {
+    if guardsPrefix, let index = placeOutsidePrefix(key) { return (index, false) }
     let target = Self.head(of: key, behind: prefix)
     let end = keyCount
     var low = placesBefore(target, end)
@@ -146,6 +161,15 @@ final class MapNode: ManagedBuffer<MapNode.Header, UInt64> {
       if order < 0 { low = middle + 1 } else { high = middle }
     }
     return (low, false)
+  }
+
+  /// Where a key belongs that lacks the prefix of all separators, or nil if it has it.
+  private func placeOutsidePrefix(_ key: borrowing Span<UInt8>) -> Int? {
+    guard prefix > 0, keyCount > 0 else { return nil }
+    // SAFETY: the first place is initialized, and has the prefix.
+    let shared = unsafe separators[0].span.extracting(first: prefix)
+    let order = Record.compare(key.extracting(first: min(key.count, prefix)), shared)
+    return order == 0 ? nil : order < 0 ? 0 : keyCount
   }
 
   /// How many of the first `end` heads are below `target`.
@@ -262,7 +286,32 @@ final class MapNode: ManagedBuffer<MapNode.Header, UInt64> {
     if place < count { unsafe records[place].prefetch() }
   }
 
+  /// Lends the record at a place, if there is one.
+  func withRecord(at place: Int, _ body: (borrowing Record) -> Void) {
+    precondition(isLeaf, "records are in leaves")
+    // SAFETY: the place is initialized.
+    if place < count { unsafe body(records[place]) }
+  }
+
   // MARK: Changing a leaf
+
+  /// Puts what `make` answers in the place of the version under `key`, and answers that one.
+  ///
+  /// Nothing is changed, and the answer is nil, if there is no version or `make` answers nil.
+  func exchangeLive(
+    _ key: borrowing Span<UInt8>,
+    _ make: (borrowing Record) -> Record?
+  ) -> Record? {
+    precondition(isLeaf, "records are in leaves")
+    let (index, isFound) = search(key)
+    // SAFETY: a place that was found is initialized, and is again before anything else happens.
+    guard isFound, unsafe !records[index].isTombstone, let new = unsafe make(records[index]) else {
+      return nil
+    }
+    let old = unsafe (records + index).move()
+    unsafe (records + index).initialize(to: new)
+    return old
+  }
 
   /// Puts another record in the place of one with the same key; answers that one.
   func replaceRecord(at index: Int, by record: Record) -> Record {
@@ -307,9 +356,25 @@ final class MapNode: ManagedBuffer<MapNode.Header, UInt64> {
     live = child.live
   }
 
+  /// Makes a root's prefix what all its separators have in common.
+  func guardPrefix() {
+    guard !isLeaf else { return takePrefix(0) }
+    unsafe fields.pointee.guardsPrefix = true
+    guard keyCount > 0 else { return }
+    takePrefix(
+      MapNode.commonPrefix(separator(at: 0).span, separator(at: keyCount - 1).span)
+    )
+  }
+
   /// Adds a child behind another, with the separator between them.
   func insertChild(_ child: MapNode, behind index: Int, separator: [UInt8]) {
     precondition(!isLeaf && index >= 0 && index < count && !isFull, "the node has room there")
+    if guardsPrefix {
+      let common =
+        keyCount == 0
+        ? separator.count : MapNode.commonPrefix(self.separator(at: 0).span, separator.span)
+      takePrefix(keyCount == 0 ? common : min(common, prefix))
+    }
     // SAFETY: see the precondition.
     unsafe Self.open(heads, at: index, count: keyCount)
     unsafe Self.open(separators, at: index, count: keyCount)
@@ -337,6 +402,7 @@ final class MapNode: ManagedBuffer<MapNode.Header, UInt64> {
   /// Moves the places from `index` on to a new node; answers it and what separates the two.
   func split(at index: Int) -> (right: MapNode, separator: [UInt8]) {
     let right = MapNode.make(level: level, prefix: prefix)
+    unsafe right.fields.pointee.guardsPrefix = guardsPrefix
     let moved = count - index
     let separator: [UInt8]
     if isLeaf {
@@ -377,11 +443,18 @@ final class MapNode: ManagedBuffer<MapNode.Header, UInt64> {
     unsafe fields.pointee.count += right.count
     live += right.live
     unsafe fields.pointee.prefix = prefix
+    unsafe fields.pointee.guardsPrefix = false
     takeHeads()
   }
 
-  /// Notes a longer prefix that all keys are now known to share.
-  func setPrefix(_ prefix: Int) {
+  /// Notes a prefix that all keys must have which a search can bring here, if it is no shorter than the one in use.
+  func provePrefix(_ prefix: Int) {
+    guard prefix >= self.prefix else { return }
+    unsafe fields.pointee.guardsPrefix = false
+    takePrefix(prefix)
+  }
+
+  private func takePrefix(_ prefix: Int) {
     guard prefix != self.prefix else { return }
     unsafe fields.pointee.prefix = prefix
     takeHeads()

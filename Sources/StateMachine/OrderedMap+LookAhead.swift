@@ -9,7 +9,14 @@ extension OrderedMap {
   static let lookAheadWidth = 16
 
   /// Brings near the paths to keys, which lie in `bytes`; wrong guesses cost time alone.
-  func prefetch(_ keys: InlineArray<16, Range<Int>>, count: Int, in bytes: [UInt8]) {
+  ///
+  /// When all records are on their way, `body` is lent those that were guessed.
+  func prefetch(
+    _ keys: InlineArray<16, Range<Int>>,
+    count: Int,
+    in bytes: [UInt8],
+    _ body: (borrowing Record) -> Void
+  ) {
     guard let top = topNode, !top.isLeaf, count > 1 else { return }
     // SAFETY: the map keeps its nodes for as long as this runs.
     var nodes = unsafe InlineArray<16, Unmanaged<MapNode>>(repeating: .passUnretained(top))
@@ -30,6 +37,20 @@ extension OrderedMap {
     for index in 0..<count {
       let place = places[index]
       unsafe nodes[index]._withUnsafeGuaranteedRef { $0.prefetchRecord(at: place) }
+    }
+    for index in 0..<count {
+      let place = places[index]
+      unsafe nodes[index]._withUnsafeGuaranteedRef { $0.withRecord(at: place, body) }
+    }
+  }
+}
+
+extension Keyspace {
+  /// Brings near what writes to keys, which lie in `bytes`, will touch.
+  func prefetch(_ keys: InlineArray<16, Range<Int>>, count: Int, in bytes: [UInt8]) {
+    spares.prefetch(count)
+    map.prefetch(keys, count: count, in: bytes) { record in
+      changes.prefetch(at: record.position)
     }
   }
 }

@@ -41,9 +41,33 @@ struct OrderedMap: Sendable {
     }
     let newTop = MapNode.make(level: top.level + 1, prefix: 0)
     newTop.setFirstChild(top)
+    newTop.guardPrefix()
     newTop.insertChild(split.right, behind: 0, separator: split.separator)
     newTop.live = top.live + split.right.live
     root = Root(newTop)
+  }
+
+  /// Puts what `make` answers in the place of the version under `key`, and answers that one.
+  ///
+  /// Nothing is changed, and the answer is nil, if there is no version or `make` answers nil. It does what ``update(_:_:)``
+  /// would, but no count changes, so nothing is left to do on the way up.
+  mutating func exchangeLive(
+    _ key: borrowing Span<UInt8>,
+    _ make: (borrowing Record) -> Record?
+  ) -> Record? {
+    guard root != nil else { return nil }
+    // SAFETY: the root is kept by the map and each node by its parent, so none needs to be counted.
+    var node = unsafe Unmanaged.passUnretained(uniqueRoot())
+    while true {
+      let (child, old) = unsafe node._withUnsafeGuaranteedRef { node in
+        guard node.isLeaf else {
+          return unsafe (node.uniqueChildReference(for: key) as Unmanaged<MapNode>?, nil as Record?)
+        }
+        return (nil, node.exchangeLive(key, make))
+      }
+      guard let child = unsafe child else { return old }
+      unsafe node = unsafe child
+    }
   }
 
   @discardableResult
@@ -56,7 +80,7 @@ struct OrderedMap: Sendable {
       root = nil
     } else if !top.isLeaf, top.count == 1 {
       let only = top.uniqueChild(at: 0)
-      only.setPrefix(0)
+      only.guardPrefix()
       root = Root(only)
     }
     return removed
@@ -217,13 +241,11 @@ extension OrderedMap {
   ) {
     if index > 0 {
       let before = parent.separator(at: index - 1)
-      let common = MapNode.commonPrefix(before.span, split.separator.span)
-      left.setPrefix(max(left.prefix, common))
+      left.provePrefix(MapNode.commonPrefix(before.span, split.separator.span))
     }
     if index < parent.count - 1 {
       let after = parent.separator(at: index)
-      let common = MapNode.commonPrefix(split.separator.span, after.span)
-      split.right.setPrefix(max(split.right.prefix, common))
+      split.right.provePrefix(MapNode.commonPrefix(split.separator.span, after.span))
     }
   }
 
@@ -292,7 +314,7 @@ extension OrderedMap {
     }
     let target = node.uniqueChild(at: left)
     // The merged node's keys share what the separators around both share, or else what all here share.
-    var prefix = node.prefix
+    var prefix = node.guardsPrefix ? 0 : node.prefix
     if left > 0, left + 1 < node.keyCount {
       prefix = max(
         prefix,

@@ -141,9 +141,9 @@ struct Record: Sendable {
 
   /// Brings near what a comparison, a replacement or the end of this record touches.
   @inline(__always)
-  func prefetch() {
+  func prefetch(_ byteCount: Int = 144) {
     // SAFETY: a record is one reference to its bytes. A hint; nothing is read.
-    unsafe Prefetch.bytes(at: unsafeBitCast(self, to: UnsafeRawPointer?.self), count: 128)
+    unsafe Prefetch.bytes(at: unsafeBitCast(self, to: UnsafeRawPointer?.self), count: byteCount)
   }
 
   @inline(__always)

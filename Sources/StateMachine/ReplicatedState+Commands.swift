@@ -60,8 +60,8 @@ extension ReplicatedState {
       return false
     }
     keyspace.begin(at: time.rawValue)
-    let (made, _) = keyspace.put(input.extracting(4..<(4 + keyCount)), rest, lease: 0)
-    commit()
+    let made = keyspace.put(input.extracting(4..<(4 + keyCount)), rest, lease: 0)
+    if made.previousLease == 0 { keyspace.commit() } else { commit() }
     Self.append(made, number: nil, nil, to: &output)
     return true
   }

@@ -95,9 +95,8 @@ extension ReplicatedState {
   mutating func commit() {
     guard keyspace.hasChanges else { return }
     for position in keyspace.transactionChanges {
-      let change = keyspace.changes[position]
-      let before = change.previous?.lease ?? 0
-      if before != 0, before != change.record.lease { endIfOfOneKey(before) }
+      let (before, after) = keyspace.changes.leases(around: position)
+      if before != 0, before != after { endIfOfOneKey(before) }
     }
     keyspace.commit()
   }

@@ -16,8 +16,23 @@ extension ReplicatedState {
         count += 1
       }
     }
-    keyspace.map.prefetch(keys, count: count, in: payload)
+    keyspace.prefetch(keys, count: count, in: payload)
     return max(next, offset + 1)
+  }
+
+  /// Looks at the first operations of a transaction.
+  func lookAhead(in operations: ArraySlice<Operation>) {
+    guard operations.count > 1 else { return }
+    var bytes: [UInt8] = []
+    var keys = InlineArray<16, Range<Int>>(repeating: 0..<0)
+    var count = 0
+    for operation in operations.prefix(OrderedMap.lookAheadWidth) {
+      guard case .put(let put) = operation else { continue }
+      keys[count] = bytes.count..<(bytes.count + put.key.count)
+      bytes += put.key
+      count += 1
+    }
+    keyspace.prefetch(keys, count: count, in: bytes)
   }
 
   /// Where the key lies if the request is a put under a session.

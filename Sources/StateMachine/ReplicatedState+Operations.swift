@@ -85,13 +85,14 @@ extension ReplicatedState {
   ) throws(Failure) {
     try execution.count()
     let lease = try admit(put.key, put.options, &execution)
-    let (made, previous) = keyspace.put(put.key.span, put.value.span, lease: lease)
-    Self.append(made, number: nil, put.options.wantsPrevious ? previous : nil, to: &output)
+    let previous = put.options.wantsPrevious ? keyspace.find(put.key.span) : nil
+    let made = keyspace.put(put.key.span, put.value.span, lease: lease)
+    Self.append(made, number: nil, previous, to: &output)
   }
 
   /// Appends the reply to a write.
   static func append(
-    _ made: Record,
+    _ made: Keyspace.Written,
     number: Int64?,
     _ previous: Record?,
     to output: inout [UInt8]
@@ -246,8 +247,8 @@ extension ReplicatedState {
     let old = keyspace.find(update.key.span)
     try execution.countCopy(of: old?.valueByteCount ?? 0)
     let (value, number) = try Self.value(of: old, changedBy: update.change)
-    let (made, previous) = keyspace.put(update.key.span, value.span, lease: lease)
-    Self.append(made, number: number, update.options.wantsPrevious ? previous : nil, to: &output)
+    let made = keyspace.put(update.key.span, value.span, lease: lease)
+    Self.append(made, number: number, update.options.wantsPrevious ? old : nil, to: &output)
   }
 
   private static func value(
@@ -307,6 +308,7 @@ extension ReplicatedState {
     output.append(holds ? 1 : 0)
     output.append(littleEndian: UInt16(operations.count))
     for (place, operation) in operations.enumerated() {
+      if place % OrderedMap.lookAheadWidth == 0 { lookAhead(in: operations[place...]) }
       if has(.lastOperationForgotten), place > 0, place + 1 == operations.count { continue }
       let resultStart = output.count
       output.append(littleEndian: UInt32(0))

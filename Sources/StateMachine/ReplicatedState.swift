@@ -104,10 +104,12 @@ package struct ReplicatedState: Sendable {
       }
       apply(payload, request, into: &output)
     }
-    // Twice what was made, and a little more: history shrinks however large the entries are.
+    // More than was made: history shrinks however large the entries are.
+    let made = Int(keyspace.changes.next - firstChange)
+    let madeBytes = Int(keyspace.madeBytes &- bytesBefore)
     forgetHistory(
-      steps: limits.clearingSteps + 2 * Int(keyspace.changes.next - firstChange),
-      byteCount: Self.forgottenBytes + 2 * Int(keyspace.madeBytes &- bytesBefore)
+      steps: max(limits.clearingSteps, made + made / 4 + 1),
+      byteCount: max(Self.forgottenBytes, madeBytes + madeBytes / 4)
     )
     settleTimers()
     noteTranscript(output, repliesFrom: replyStart, eventsFrom: eventStart)
@@ -144,16 +146,16 @@ package struct ReplicatedState: Sendable {
     var bytesLeft = byteCount
     for _ in 0..<steps {
       guard keyspace.changes.count > 0, bytesLeft > 0 else { return }
-      let change = keyspace.changes[keyspace.changes.first]
-      guard isForgettable(change) else { return }
+      let (revision, time) = keyspace.changes.moment(of: keyspace.changes.first)
+      guard isForgettable(changeOf: revision, at: time) else { return }
       bytesLeft -= keyspace.forgetOldestChange()
     }
   }
 
-  private func isForgettable(_ change: Change) -> Bool {
-    guard change.revision > keyspace.oldest else { return true }
-    guard keyspace.revision - change.revision >= limits.historyRevisions else { return false }
-    let isOld = time.rawValue - min(time.rawValue, change.time) > limits.historyAge
+  private func isForgettable(changeOf revision: UInt64, at moment: UInt64) -> Bool {
+    guard revision > keyspace.oldest else { return true }
+    guard keyspace.revision - revision >= limits.historyRevisions else { return false }
+    let isOld = time.rawValue - min(time.rawValue, moment) > limits.historyAge
     return isOld || keyspace.historyBytes > limits.historyBytes
   }
 }

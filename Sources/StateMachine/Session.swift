@@ -98,7 +98,7 @@ package struct StateLimits: Hashable, Sendable {
   /// happens meanwhile, so that many stay under 1 ms.
   package var operations = 512
   /// Keys, claims and deadlines that one entry clears away.
-  package var clearingSteps = 256
+  package var clearingSteps = 192
   /// Revisions that history keeps however old they are.
   package var historyRevisions: UInt64 = 10_000
   /// How long history keeps revisions, nanoseconds.

@@ -180,6 +180,8 @@ extension WatchTable {
     }
     // What is long is told from history, which can stop in the middle.
     guard byteCount <= fragmentByteCount, hasRoom(watcher.id.connection, for: byteCount) else {
+      // To be taken out of the index costs more than to be looked at.
+      steps -= 7
       return leaveBehind(slot)
     }
     guard mayBeTold(slot, watcher, state, &output) else { return }

@@ -162,16 +162,20 @@ package struct WatchTable: Sendable {
   }
 
   /// Ends a watch; nothing more comes of it.
-  package mutating func cancel(_ id: WatcherID) {
+  package mutating func cancel(_ id: WatcherID) { _ = end(id) }
+
+  /// Ends a watch; answers in how many steps.
+  private mutating func end(_ id: WatcherID) -> Int {
     let key = id.key
     guard let slot = slots.slot(under: key).map({ Int($0) }), let watcher = watchers[slot] else {
-      return
+      return 1
     }
     slots.remove(key.span)
     if watcher.keepsUp { index.remove(watcher.request.range, id: slot) }
     accounts[id.connection]?.count -= 1
     watchers[slot] = nil
     free.append(slot)
+    return watcher.keepsUp ? 10 : 3
   }
 
   /// Ends all watches of a connection that is gone: nothing more comes of them.
@@ -189,15 +193,16 @@ package struct WatchTable: Sendable {
       var ids: [WatcherID] = []
       let start = connection.bigEndianBytes
       slots.visit(from: start.span, to: KeyRange(prefix: start).end) { record in
-        guard ids.count < max(steps / 2, 1), let id = watchers[Int(record.created)]?.id else {
+        guard ids.count < max(steps / 10, 1), let id = watchers[Int(record.created)]?.id else {
           return false
         }
         ids.append(id)
         return true
       }
-      for id in ids { cancel(id) }
-      steps -= 2 * max(ids.count, 1)
-      if ids.isEmpty { closing.removeFirst() }
+      for id in ids { steps -= end(id) }
+      guard ids.isEmpty else { continue }
+      closing.removeFirst()
+      steps -= 2
     }
   }
 
@@ -250,7 +255,8 @@ package struct WatchTable: Sendable {
     closeConnections(&telling)
     tellThoseWhoKeepUp(state, &telling, into: &output)
     noteProgress(&telling, into: &output)
-    var catchingUp = steps
+    // Whoever is behind gets on in any case, but less if much was told: both together must not take long.
+    var catchingUp = max(steps - (tellingSteps - telling) / 2, steps / 4)
     catchUp(state, &catchingUp, into: &output)
     isUnfinished = seen < changes.next
   }

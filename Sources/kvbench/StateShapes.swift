@@ -12,6 +12,9 @@ final class StateShapes {
   /// How many of each thing there are.
   private let count: Int
   private var longest: UInt64 = 0
+  /// Which entry since the last report took longest, and what memory it had to wait for.
+  private var place = ""
+  private var entries = 0
   /// How many took more than a millisecond since the last report: one among thousands is the machine's.
   private var long = 0
 
@@ -41,6 +44,7 @@ final class StateShapes {
     for request in requests { RequestBatch.append(request, to: &payload) }
     output.removeAll()
     time += 1000
+    let faults = Stopwatch.pageFaults()
     let watch = Stopwatch()
     state.apply(
       payload,
@@ -49,7 +53,11 @@ final class StateShapes {
       into: &output
     )
     let nanoseconds = watch.nanoseconds
-    longest = max(longest, nanoseconds)
+    entries += 1
+    if nanoseconds > longest {
+      longest = nanoseconds
+      place = "entry \(entries), \(Stopwatch.pageFaults() - faults) page faults"
+    }
     if nanoseconds > 1_000_000 { long += 1 }
     guard output.replyCount > 0 else { return nil }
     return try? Reply(decodingAll: Array(output.replyBytes[output.replyRange(0)]))
@@ -82,16 +90,11 @@ final class StateShapes {
 
   /// Measures what `body` applies, and then what is due until nothing is.
   private func measure(_ name: String, _ body: () -> Void) {
-    (longest, long) = (0, 0)
+    (longest, long, entries) = (0, 0, 0)
     body()
-    let first = longest
-    var entries = 1
-    while let due = state.nextDeadline, due <= ClusterTime(time) {
-      apply([])
-      entries += 1
-    }
+    while let due = state.nextDeadline, due <= ClusterTime(time) { apply([]) }
     print(
-      "\(name): longest \(longest / 1000) us, first \(first / 1000) us, entries \(entries), over 1 ms \(long)"
+      "\(name): longest \(longest / 1000) us (\(place)), entries \(entries), over 1 ms \(long)"
     )
   }
 
@@ -270,11 +273,16 @@ extension StateShapes {
     var (longest, calls, events): (UInt64, Int, Int) = (0, 0, 0)
     repeat {
       output.removeAll()
+      let faults = Stopwatch.pageFaults()
       let watch = Stopwatch()
       table.advance(on: state, into: &output)
-      longest = max(longest, watch.nanoseconds)
+      let nanoseconds = watch.nanoseconds
       calls += 1
       events += output.events.count
+      if nanoseconds > longest {
+        longest = nanoseconds
+        place = "call \(calls), \(Stopwatch.pageFaults() - faults) page faults"
+      }
       for (id, bytes) in output.events { table.didSend(bytes.count, on: id.connection) }
     } while table.hasWork
     return (longest, calls, events)
@@ -282,7 +290,7 @@ extension StateShapes {
 
   private func show(_ name: String, _ result: (longest: UInt64, calls: Int, events: Int)) {
     print(
-      "\(name): longest \(result.longest / 1000) us, calls \(result.calls), events \(result.events)"
+      "\(name): longest \(result.longest / 1000) us (\(place)), calls \(result.calls), events \(result.events)"
     )
   }
 
@@ -319,9 +327,14 @@ extension StateShapes {
     var big: (longest: UInt64, calls: Int, events: Int) = (0, 0, 0)
     for _ in 0..<300 {
       output.removeAll()
+      let faults = Stopwatch.pageFaults()
       let watch = Stopwatch()
       table.advance(on: state, into: &output)
-      big = (max(big.longest, watch.nanoseconds), big.calls + 1, big.events + output.events.count)
+      let nanoseconds = watch.nanoseconds
+      if nanoseconds > big.longest {
+        place = "call \(big.calls + 1), \(Stopwatch.pageFaults() - faults) page faults"
+      }
+      big = (max(big.longest, nanoseconds), big.calls + 1, big.events + output.events.count)
       for (id, bytes) in output.events { table.didSend(bytes.count, on: id.connection) }
     }
     show("\(count) watch a value of 1 MiB, the first calls", big)

@@ -9,6 +9,16 @@ struct Stopwatch {
   /// Nanoseconds of processor time since the start.
   var nanoseconds: UInt64 { Self.threadNanoseconds() - start }
 
+  /// How often this thread found a page of memory missing so far.
+  static func pageFaults() -> Int {
+    var usage = rusage()
+    // The number that <sys/resource.h> calls RUSAGE_THREAD, which Swift is not shown.
+    let thread: Int32 = 1
+    // SAFETY: the pointer is to a local that outlives the call.
+    unsafe getrusage(thread, &usage)
+    return usage.ru_minflt
+  }
+
   private static func threadNanoseconds() -> UInt64 {
     var time = timespec()
     // SAFETY: the pointer is to a local that outlives the call.

@@ -57,8 +57,19 @@ import Testing
     case 1: Array("a/very/long/common/prefix/".utf8) + Array(String(random.below(3000)).utf8)
     case 2: [UInt8](repeating: 0, count: Int(random.below(200)))
     case 3: Array("k".utf8) + random.below(1 << 20).bigEndianBytes
+    case 4: Self.keyNearPrefix(&random)
     default: random.below(500).bigEndianBytes + [UInt8](repeating: 7, count: Int(random.below(2)))
     }
+  }
+
+  /// Mostly keys with one long prefix, and some that end within it, or leave it upwards or downwards.
+  private static func keyNearPrefix(_ random: inout SplitMix64) -> [UInt8] {
+    let prefix = Array("tenant/objects/".utf8)
+    guard random.chance(1, in: 8) else { return prefix + random.below(1 << 20).bigEndianBytes }
+    let place = Int(random.below(15))
+    let cut = Array(prefix[..<place])
+    return random.chance(1, in: 3)
+      ? cut : cut + [prefix[place] &+ (random.chance(1, in: 2) ? 1 : .max)]
   }
 
   private static func range(
@@ -77,7 +88,7 @@ import Testing
     return found
   }
 
-  @Test(arguments: UInt64(0)...9)
+  @Test(arguments: UInt64(0)...11)
   func theMapIsASortedArray(seed: UInt64) {
     var random = SplitMix64(seed: seed)
     var map = OrderedMap()
@@ -85,13 +96,10 @@ import Testing
     var copies: [(OrderedMap, [UInt64])] = []
     for step in 0..<2000 {
       let growth = step % 1000 < 600 ? UInt64(7) : 3
-      let key = Self.key(&random, seed % 5)
+      let key = Self.key(&random, seed % 6)
       if random.chance(growth, in: 10) {
         let record = Self.record(key, UInt64(step), isLive: random.chance(4, in: 5))
-        map.update(key.span) { old in
-          #expect(old?.position == model.position(key))
-          return record
-        }
+        Self.put(record, key, into: &map, model)
         model.put(record)
       } else {
         let count = UInt64(model.records.count)
@@ -100,7 +108,7 @@ import Testing
         model.remove(victim)
       }
       if step % 250 == 0 { copies.append((map, model.range([], nil))) }
-      if step % 50 == 0 { Self.compare(map, model, &random, seed % 5) }
+      if step % 50 == 0 { Self.compare(map, model, &random, seed % 6) }
     }
     map.checkInvariants()
     for (copy, contents) in copies {
@@ -109,6 +117,31 @@ import Testing
     }
     for record in model.records { map.remove(record.key.span) }
     #expect(map.count == 0 && map.liveCount == 0)
+  }
+
+  /// Puts a record by the short way where that exists, else by the long one.
+  private static func put(
+    _ record: Record,
+    _ key: [UInt8],
+    into map: inout OrderedMap,
+    _ model: Model
+  ) {
+    let old = model.records.first { $0.key == key }
+    let replaced =
+      record.isTombstone
+      ? nil
+      : map.exchangeLive(key.span) { old in
+        #expect(!old.isTombstone)
+        return record
+      }
+    guard let replaced else {
+      #expect(record.isTombstone || old?.isTombstone != false)
+      return map.update(key.span) { seen in
+        #expect(seen?.position == old?.position)
+        return record
+      }
+    }
+    #expect(replaced.position == old?.position)
   }
 
   private static func compare(
@@ -126,6 +159,28 @@ import Testing
     #expect(map.liveCount(from: start.span, to: end) == live)
     #expect(map.count == model.records.count)
     #expect(map.find(start.span)?.position == model.position(start))
+  }
+
+  @Test func keysBesideACommonPrefixAreFoundInDeepTrees() {
+    var random = SplitMix64(seed: 7)
+    var map = OrderedMap()
+    var newest: [[UInt8]: UInt64] = [:]
+    for number in UInt64(0)..<30_000 {
+      let key = Self.keyNearPrefix(&random)
+      let record = Self.record(key, number, isLive: true)
+      map.update(key.span) { _ in record }
+      newest[key] = number
+    }
+    map.checkInvariants()
+    #expect(map.count == newest.count && newest.count > 20_000)
+    for (key, number) in newest where number % 3 != 0 {
+      #expect(map.remove(key.span)?.position == number)
+      newest[key] = nil
+    }
+    map.checkInvariants()
+    #expect(newest.allSatisfy { map.find($0.key.span)?.position == $0.value })
+    for key in newest.keys { map.remove(key.span) }
+    #expect(map.count == 0)
   }
 
   @Test func keysInOrderFillTheirNodes() {
