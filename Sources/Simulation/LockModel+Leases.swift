@@ -2,8 +2,10 @@ import RoostWire
 
 /// Leases, and the keys that live as long as a lease, as a session, or as long as they were given.
 extension LockModel {
-  /// How long after its lease a key may be there, in cluster time: an entry clears away so many things only.
-  private static let grace: UInt64 = 3_000_000_000
+  /// How long after its lease a key may be there, in cluster time, and for how many entries: each clears away so many
+  /// things only, and under tiny limits one.
+  private static let grace: UInt64 = 2_000_000_000
+  private static let patience = 60
 
   mutating func followLease(_ command: Command, _ reply: Reply, at now: UInt64) {
     switch (command, reply) {
@@ -68,13 +70,21 @@ extension LockModel {
     return "lease \(lease) ended \((deadline - time.rawValue) / 1000) us early"
   }
 
-  /// Whether some key has outlived what it was attached to.
-  func judgeOrphans(at time: ClusterTime) -> String? {
-    let orphan = attached.filter { time.rawValue > end(of: $0.value).addingCapped(Self.grace) }
-      .min { $0.key.lexicographicallyPrecedes($1.key) }
-    guard let (key, lease) = orphan else { return nil }
-    let late = (time.rawValue - end(of: lease)) / 1_000_000
-    return "key \(text(key)) is there \(late) ms after the end of lease \(lease)"
+  /// Takes in that an entry is through; answers whether some key has outlived what it was attached to.
+  mutating func judgeOrphans(at time: ClusterTime) -> String? {
+    var left: [UInt64: (since: UInt64, entries: Int)] = [:]
+    for lease in Set(attached.values) where end(of: lease) <= time.rawValue {
+      let known = overdue[lease] ?? (since: time.rawValue, entries: 0)
+      left[lease] = (known.since, known.entries + 1)
+    }
+    overdue = left
+    let late = left.filter {
+      $0.value.entries > Self.patience && time.rawValue - $0.value.since > Self.grace
+    }
+    guard let lease = late.keys.min() else { return nil }
+    let keys = attached.filter { $0.value == lease }.map { text($0.key) }.sorted()
+    let passed = (time.rawValue - end(of: lease)) / 1_000_000
+    return "keys \(keys) are there \(passed) ms after the end of lease \(lease)"
   }
 
   /// When a lease or session ended or will end; never if it is not known.
@@ -92,12 +102,5 @@ extension LockModel {
   func lives(_ id: UInt64, at time: ClusterTime) -> Bool {
     guard let life = sessions[id] ?? leases[id] else { return false }
     return life.deadline > time.rawValue
-  }
-}
-
-extension UInt64 {
-  fileprivate func addingCapped(_ other: UInt64) -> UInt64 {
-    let (sum, overflow) = addingReportingOverflow(other)
-    return overflow ? .max : sum
   }
 }

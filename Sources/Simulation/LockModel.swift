@@ -40,6 +40,8 @@ struct LockModel {
   var endedByHand: [UInt64: UInt64] = [:]
   /// The keys that live as long as something else, and as what.
   var attached: [[UInt8]: UInt64] = [:]
+  /// Of those that are over and have keys all the same, since when, and how many entries came since.
+  var overdue: [UInt64: (since: UInt64, entries: Int)] = [:]
   /// Times to live that this entry's writes gave to single keys, in their order.
   var ownLives: [[UInt8]: [UInt64]] = [:]
   /// Whether a request of this entry removes keys.
