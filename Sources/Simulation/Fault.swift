@@ -28,6 +28,8 @@ package enum FaultAction: Equatable, Sendable {
   case partition(side: [Int], length: UInt64)
   /// Whoever leads is parted from the others, alone with these nodes and with half of the clients.
   case leaderCut(with: [Int], length: UInt64)
+  /// Whoever leads stops and goes on as if nothing had been.
+  case leaderPause(length: UInt64)
   /// Nothing gets from one node to another; the way back is open.
   case oneWay(from: Int, to: Int, length: UInt64)
   /// Two nodes do not hear each other, and everybody else does.
@@ -80,6 +82,7 @@ extension FaultAction {
     case .pause: "pause"
     case .partition: "partition"
     case .leaderCut: "leader cut off"
+    case .leaderPause: "leader paused"
     case .oneWay: "one-way partition"
     case .partial: "partial partition"
     case .flapping: "flapping"
@@ -155,6 +158,7 @@ extension FaultAction {
       "garbage reaches node \(to + 1) from node \(from + 1)"
     case .leaderCut(let companions, let length):
       "whoever leads is parted from all but \(companions.map { $0 + 1 }) for \(milliseconds(length))"
+    case .leaderPause(let length): "whoever leads stops for \(milliseconds(length))"
     case .handOver: "the leader is asked to hand over"
     case .members(let voters, let learners):
       "nodes \(voters.map { $0 + 1 }) are to vote, \(learners.map { $0 + 1 }) to learn"

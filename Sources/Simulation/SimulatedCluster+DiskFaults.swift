@@ -90,7 +90,11 @@ extension SimulatedCluster {
     let count = last / unit + 1
     guard count > 24 else { return false }
     if random.chance(1, in: 2) {
-      let offset = last - Int(random.below(UInt64(3 * unit)))
+      let sector = SimulatedFile.sectorByteCount
+      let written = stride(from: 0, through: last, by: sector).filter { start in
+        bytes[start..<min(start + sector, byteCount)].contains { $0 != 0 }
+      }
+      let offset = written[written.count - 1 - Int(random.below(4))] + Int(random.below(24))
       try? node.disk.damage(name, offset..<offset + 1) { $0 ^ 1 << UInt8(random.below(8)) }
       tell("node \(node.id)", "will find a bit of \(name) turned over at \(offset), near its end")
     } else {

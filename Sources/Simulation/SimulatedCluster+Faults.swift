@@ -16,6 +16,7 @@ extension SimulatedCluster {
       if nodes[node].life != nil { nodes[node].fuse = (steps, down) }
     case .pause(let node, let length):
       if nodes[node].life != nil { nodes[node].pausedUntil = now + length }
+    case .leaderPause(let length): newestLeader?.pausedUntil = now + length
     case .clockJump(let node, let by): nodes[node].clock.jump(by: by, at: now)
     case .clockDrift(let node, let drift): nodes[node].clock.setDrift(drift, at: now)
     case .slowDisk(let node, let factor, let length):
@@ -52,9 +53,7 @@ extension SimulatedCluster {
       }
       shut(here.flatMap { one in there.flatMap { [(one, $0), ($0, one)] } }, for: length)
     case .leaderCut(let companions, let length):
-      let leaders = nodes.filter { $0.life?.look { $0.consensus.isLeader } == true }
-      let newest = leaders.max { $0.life?.term ?? .zero < $1.life?.term ?? .zero }
-      guard let leader = newest?.number else { return }
+      guard let leader = newestLeader?.number else { return }
       part(.partition(side: companions.filter { $0 != leader } + [leader], length: length))
     case .oneWay(let from, let to, let length): shut([(from, to)], for: length)
     case .partial(let node, let other, let length):
@@ -68,6 +67,11 @@ extension SimulatedCluster {
       shut(everybody.filter { $0 != node }.flatMap { [($0, node), (node, $0)] }, for: period)
     default: break
     }
+  }
+
+  private var newestLeader: SimulatedNode? {
+    nodes.filter { $0.life?.look { $0.consensus.isLeader } == true }
+      .max { $0.life?.term ?? .zero < $1.life?.term ?? .zero }
   }
 
   private func shut(_ ways: [(from: Int, to: Int)], for length: UInt64) {

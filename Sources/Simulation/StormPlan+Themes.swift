@@ -70,7 +70,11 @@ extension StormPlan {
       journal.inFlightLimit = 3
       diskLatency = SimulatedDisk.Latency(write: 100_000...random.draw(from: 1...20) * 1_000_000)
       if !hasLargeValues { snapshotByteCount = Int(random.draw(from: 2000...60_000)) }
-    case .reads: settings.leaseReads = true
+    case .reads:
+      settings.leaseReads = true
+      weather.slowPermille = 30
+      weather.slowDelay = random.draw(from: 200...2000) * Self.millisecond
+      weather.reorders = true
     case .locks, nil: break
     }
   }
@@ -112,6 +116,10 @@ extension StormPlan {
       companions.removeAll { _ in random.chance(1, in: 4) }
       let length = random.draw(from: 300...2500) * Self.millisecond
       add(.leaderCut(with: companions, length: length), &random)
+    case (.reads, .pause):
+      // For about as long as it takes the others to find another leader.
+      let timeout = settings.electionTimeout.lowerBound.wholeNanoseconds
+      add(.leaderPause(length: random.draw(from: timeout...2 * timeout)), &random)
     case (_, .diskLoss), (_, .bitRot):
       // A third node lags behind, and the one that has everything goes down.
       let third = (0..<nodeCount).first { $0 != node && $0 != other } ?? other
@@ -124,7 +132,7 @@ extension StormPlan {
     default: break
     }
     func add(_ action: FaultAction, _ random: inout SplitMix64) {
-      let delay = random.below(120) * Self.millisecond
+      let delay = random.below(kind == .members ? 400 : 120) * Self.millisecond
       faults.append(Fault(time: time + delay, action: action))
     }
   }
