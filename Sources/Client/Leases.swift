@@ -66,10 +66,10 @@ extension Cluster {
   /// Waits until a kept lease has ended all the same: true; false if the waiting task is cancelled or the client closed first.
   public func end(of lease: Lease) async -> Bool { await engine.end(ofLease: lease.id) }
 
-  /// Leases that live, by number, from behind one on.
+  /// Leases that live, by number, from behind one on; 250 at most in one answer, none behind the last.
   public func leases(
     after id: UInt64 = 0,
-    limit: Int = 1000
+    limit: Int = 250
   ) async throws(ClientError) -> [LeaseReport] {
     let query = Query.leases(after: id, limit: UInt32(clamping: limit))
     let reply = try await ask(.query(.linearizable, query))

@@ -218,12 +218,12 @@ extension Cluster {
     return (result, await watchdog.value)
   }
 
-  /// Locks that are in use, from a name on.
+  /// Locks that are in use, from a name on; 250 at most in one answer.
   public func locks(
-    from name: String = "",
-    limit: Int = 1000
+    from name: [UInt8] = [],
+    limit: Int = 250
   ) async throws(ClientError) -> [LockSummaryReport] {
-    let query = Query.locks(from: Array(name.utf8), limit: UInt32(clamping: limit))
+    let query = Query.locks(from: name, limit: UInt32(clamping: limit))
     let reply = try await ask(.query(.linearizable, query))
     guard case .inspection(.locks(let locks)) = reply else { throw .unexpectedReply }
     return locks.map {

@@ -40,6 +40,10 @@ public struct SessionReport: Sendable, Equatable {
   public let lifetime: Duration
   /// How long it will live if there is none.
   public let remaining: Duration
+  /// How many keys live as long as it does.
+  public let keys: UInt64
+  /// How many acquires of it hold locks or wait for them.
+  public let locks: UInt64
   /// Who it is.
   public let label: String
 }
@@ -65,10 +69,10 @@ extension Cluster {
     }
   }
 
-  /// Sessions that live, by number, from behind one on.
+  /// Sessions that live, by number, from behind one on; 250 at most in one answer, none behind the last.
   public func sessions(
     after id: UInt64 = 0,
-    limit: Int = 1000
+    limit: Int = 250
   ) async throws(ClientError) -> [SessionReport] {
     let query = Query.sessions(after: id, limit: UInt32(clamping: limit))
     let reply = try await ask(.query(.linearizable, query))
@@ -78,6 +82,8 @@ extension Cluster {
         id: $0.id.rawValue,
         lifetime: .milliseconds(Int64(clamping: $0.ttl)),
         remaining: .milliseconds(Int64(clamping: $0.remaining)),
+        keys: $0.keyCount,
+        locks: $0.claimCount,
         label: String(decoding: $0.label, as: UTF8.self)
       )
     }

@@ -26,6 +26,7 @@ extension ReplicatedState {
           ttl: session.ttl / 1_000_000,
           remaining: session.isEnding ? 0 : remaining(session.deadline),
           storedBytes: UInt64(session.replies.byteCount),
+          attached: (keyCount(of: session.id), UInt64(session.claimCount)),
           label: session.label
         )
       )
@@ -33,15 +34,31 @@ extension ReplicatedState {
     Reply.inspection(.sessions(list)).encode(into: &output)
   }
 
+  /// How many keys live as long as a lease or session.
+  private func keyCount(of id: UInt64) -> UInt64 {
+    let start = Keyspace.attachmentKey(id)
+    let end = KeyRange(prefix: start).end
+    return UInt64(keyspace.attachments.liveCount(from: start.span, to: end))
+  }
+
   private func describe(_ lease: Lease) -> LeaseInfo {
-    let start = Keyspace.attachmentKey(lease.id)
-    let keys = keyspace.attachments.liveCount(from: start.span, to: KeyRange(prefix: start).end)
-    return LeaseInfo(
+    LeaseInfo(
       id: lease.id,
       ttl: lease.ttl / 1_000_000,
       remaining: lease.isEnding ? 0 : remaining(lease.deadline),
       owner: SessionID(lease.owner),
-      keyCount: UInt64(keys)
+      keyCount: keyCount(of: lease.id)
+    )
+  }
+
+  /// A session as a lease of its own.
+  private func describe(asLease session: Session) -> LeaseInfo {
+    LeaseInfo(
+      id: session.id,
+      ttl: session.ttl / 1_000_000,
+      remaining: remaining(session.deadline),
+      owner: SessionID(session.id),
+      keyCount: keyCount(of: session.id)
     )
   }
 
@@ -62,7 +79,9 @@ extension ReplicatedState {
     _ limit: UInt32,
     into output: inout [UInt8]
   ) throws(Failure) {
-    guard let slot = liveLease(id), let lease = leases[slot] else {
+    let lease = liveLease(id).flatMap { leases[$0] }.map { describe($0) }
+    let session = liveSession(SessionID(id)).flatMap { sessions[$0] }
+    guard let info = lease ?? session.map({ describe(asLease: $0) }) else {
       throw Failure(.leaseNotFound, detail: id)
     }
     var keys: [[UInt8]] = []
@@ -76,7 +95,7 @@ extension ReplicatedState {
       byteCount += record.keyByteCount
       return true
     }
-    Reply.inspection(.lease(describe(lease), keys: keys)).encode(into: &output)
+    Reply.inspection(.lease(info, keys: keys)).encode(into: &output)
   }
 
   func listLocks(from name: [UInt8], _ limit: UInt32, into output: inout [UInt8]) {

@@ -334,6 +334,7 @@ extension ReplicatedState {
       sessions.update(session) { session in
         let next = session.firstClaim
         session.firstClaim = claim
+        session.claimCount += 1
         return next
       } ?? LockTable.none
     locks.claims.update(claim) { $0.nextOfSession = next }
@@ -343,11 +344,11 @@ extension ReplicatedState {
   private mutating func unlink(_ claim: UInt32) {
     guard let removed = locks.claims[claim] else { return }
     let (previous, next) = (removed.previousOfSession, removed.nextOfSession)
-    if previous == LockTable.none {
-      _ = sessions.update(removed.sessionSlot) { $0.firstClaim = next }
-    } else {
-      locks.claims.update(previous) { $0.nextOfSession = next }
+    _ = sessions.update(removed.sessionSlot) { session in
+      session.claimCount -= 1
+      if previous == LockTable.none { session.firstClaim = next }
     }
+    if previous != LockTable.none { locks.claims.update(previous) { $0.nextOfSession = next } }
     if next != LockTable.none { locks.claims.update(next) { $0.previousOfSession = previous } }
   }
 

@@ -18,6 +18,8 @@ struct Session: SlotElement {
   var endsUncleanly = false
   /// The first of the claims that the session holds or awaits.
   var firstClaim = UInt32.max
+  /// How many they are; snapshots leave that out.
+  var claimCount: UInt32 = 0
 
   init(id: UInt64, ttl: UInt64, label: [UInt8], deadline: UInt64) {
     self.id = id
@@ -109,7 +111,7 @@ package struct StateLimits: Hashable, Sendable {
   package var pageKeys = 512
   package var pageBytes = 1 << 20
   /// Sessions, leases, locks or keys of one list.
-  package var listed = 500
+  package var listed = 250
   #if PLANTED_BUGS
   /// A mistake that a test has switched on.
   package var flaw: Flaw?

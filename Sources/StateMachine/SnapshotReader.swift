@@ -143,6 +143,7 @@ extension ReplicatedState {
       else { throw .invalid("claim") }
       try checkParts(of: claim, in: slot)
       locks.noteRestored(claim, in: slot)
+      _ = sessions.update(claim.sessionSlot) { $0.claimCount += 1 }
     }
     for slot in 0..<UInt32(sessions.slotCount) {
       guard let session = sessions[slot] else { continue }

@@ -47,6 +47,10 @@ package struct SessionInfo: Hashable, Sendable {
   package let ttl: UInt64
   package let remaining: UInt64
   package let storedBytes: UInt64
+  /// Keys that live as long as it does.
+  package let keyCount: UInt64
+  /// Acquires that hold locks or wait for them.
+  package let claimCount: UInt64
   package let label: [UInt8]
 
   package init(
@@ -54,12 +58,15 @@ package struct SessionInfo: Hashable, Sendable {
     ttl: UInt64,
     remaining: UInt64,
     storedBytes: UInt64,
+    attached: (keys: UInt64, claims: UInt64),
     label: [UInt8]
   ) {
     self.id = id
     self.ttl = ttl
     self.remaining = remaining
     self.storedBytes = storedBytes
+    keyCount = attached.keys
+    claimCount = attached.claims
     self.label = label
   }
 }
@@ -235,6 +242,8 @@ extension SessionInfo: WireCodable {
     ttl = try input.read()
     remaining = try input.read()
     storedBytes = try input.read()
+    keyCount = try input.read()
+    claimCount = try input.read()
     label = try input.readShortBytes("label", limit: CommandLimits.labelByteCount)
   }
 
@@ -243,6 +252,8 @@ extension SessionInfo: WireCodable {
     output.append(littleEndian: ttl)
     output.append(littleEndian: remaining)
     output.append(littleEndian: storedBytes)
+    output.append(littleEndian: keyCount)
+    output.append(littleEndian: claimCount)
     output.append(short: label)
   }
 }

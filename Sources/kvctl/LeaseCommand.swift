@@ -8,7 +8,7 @@ enum LeaseCommand {
            kvctl lease renew ID ...         let leases live anew; exit code 3 if one has ended
            kvctl lease revoke ID            end a lease, and remove its keys
            kvctl lease list                 all leases: number, lifetime, rest, keys (times in milliseconds)
-           kvctl lease show ID              one lease and its keys
+           kvctl lease show ID              one lease, or session, and its keys
            kvctl lease keep ID              renew a lease until Ctrl-C, or until it has ended: exit code 3
 
     Keys are attached with kvctl put KEY VALUE --lease ID, and go when their lease ends. --json prints JSON.
@@ -96,7 +96,7 @@ enum LeaseCommand {
     while true {
       let page = try await cluster.leases(after: all.last?.lease.id ?? 0)
       all += page
-      guard page.count == 1000 else { break }
+      if page.isEmpty { break }
     }
     if isJson { print(Json.list(all.map(\.json))) } else { show(all) }
     return ExitCode.done

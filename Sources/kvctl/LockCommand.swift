@@ -34,15 +34,7 @@ enum LockCommand {
     case "list":
       try arguments.finish("lock")
       return await target.run { (cluster) async throws(ClientError) in
-        let locks = try await cluster.locks()
-        if isJson {
-          print(Json.list(locks.map(\.json)))
-        } else {
-          Output.table(
-            ["LOCK", "HOLDERS", "WAITERS"],
-            locks.map { [Output.field($0.name), "\($0.holders)", "\($0.waiters)"] }
-          )
-        }
+        try await list(cluster, isJson)
         return ExitCode.done
       }
     case "show":
@@ -75,6 +67,24 @@ enum LockCommand {
       throw UsageError(
         "lock needs a command to run, or list, show or release",
         hint: "kvctl lock \(action) -- COMMAND"
+      )
+    }
+  }
+
+  private static func list(_ cluster: Cluster, _ isJson: Bool) async throws(ClientError) {
+    var locks: [LockSummaryReport] = []
+    while true {
+      // The name behind the last one is that with one more byte.
+      let page = try await cluster.locks(from: locks.last.map { $0.name + [0] } ?? [])
+      if page.isEmpty { break }
+      locks += page
+    }
+    if isJson {
+      print(Json.list(locks.map(\.json)))
+    } else {
+      Output.table(
+        ["LOCK", "HOLDERS", "WAITERS"],
+        locks.map { [Output.field($0.name), "\($0.holders)", "\($0.waiters)"] }
       )
     }
   }

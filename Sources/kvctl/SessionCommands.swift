@@ -42,7 +42,8 @@ enum SessionCommand {
   static let explanation = """
     usage: kvctl session list
 
-    Prints who is connected under a session: number, lifetime and rest in milliseconds, and who it is. --json prints JSON.
+    Prints who is connected under a session: number, lifetime and rest in milliseconds, how many keys live as
+    long as it does (kvctl lease show SESSION names them), how many locks it holds or waits for, and who it is. --json prints JSON.
     """
 
   static func run(_ arguments: inout Arguments) async throws(UsageError) -> Int32 {
@@ -58,16 +59,18 @@ enum SessionCommand {
       while true {
         let page = try await cluster.sessions(after: all.last?.id ?? 0)
         all += page
-        guard page.count == 1000 else { break }
+        if page.isEmpty { break }
       }
       if isJson {
         print(Json.list(all.map(\.json)))
       } else {
         Output.table(
-          ["SESSION", "LIFETIME", "REST", "WHO"],
+          ["SESSION", "LIFETIME", "REST", "KEYS", "LOCKS", "WHO"],
           all.map {
             [
               "\($0.id)", "\($0.lifetime.milliseconds)", "\($0.remaining.milliseconds)",
+              "\($0.keys)",
+              "\($0.locks)",
               Output.field(Array($0.label.utf8)),
             ]
           }
@@ -82,7 +85,8 @@ extension SessionReport {
   var json: Json {
     .object([
       ("id", .count(id)), ("lifetimeMilliseconds", .number(lifetime.milliseconds)),
-      ("restMilliseconds", .number(remaining.milliseconds)), ("label", .text(label)),
+      ("restMilliseconds", .number(remaining.milliseconds)), ("keys", .count(keys)),
+      ("locks", .count(locks)), ("label", .text(label)),
     ])
   }
 }

@@ -126,6 +126,36 @@ import Testing
     #expect(locks.isEmpty)
   }
 
+  @Test(.timeLimit(.minutes(2)))
+  func listsGoOnBehindTheirFirstPage() async throws {
+    let servers = try Servers(1)
+    defer { servers.end() }
+    let cluster = try servers.client()
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for number in 0..<300 {
+        group.addTask {
+          _ = try await cluster.grantLease(.seconds(60))
+          _ = try await cluster.acquire("lock \(number)")
+        }
+      }
+      try await group.waitForAll()
+    }
+    let session = try #require(await cluster.session())
+    try await cluster.put(Self.bytes("mine"), [1], PutOptions(life: .lease(session)))
+    func lines(_ words: String...) throws -> [String] {
+      try Kvctl(words, endpoints: servers.endpoints).output.split(separator: "\n").map {
+        String($0)
+      }
+    }
+    #expect(try lines("lease", "list").count == 300)
+    #expect(try lines("lock", "list").count == 300)
+    let sessions = try lines("session", "list").map { $0.split(separator: "\t") }
+    let own = try #require(sessions.first { $0.first == "\(session)" })
+    #expect(own[3] == "1" && own[4] == "300", "\(own)")
+    #expect(try lines("lease", "show", "\(session)").last == "mine")
+    await cluster.close()
+  }
+
   @Test(.timeLimit(.minutes(5)))
   func aLockThatIsTakenAwayCancelsTheWork() async throws {
     let servers = try Servers(1)

@@ -155,6 +155,7 @@ enum CommandExamples {
             ttl: 10_000,
             remaining: 9000,
             storedBytes: 64,
+            attached: (keys: 3, claims: 1),
             label: bytes("worker 7")
           )
         ])

@@ -380,10 +380,13 @@ extension Model {
       case .lock(let name, let limit): return answer(lock: name, limit)
       case .locks(let name, let limit): return answer(locksFrom: name, limit)
       case .lease(let id, let limit):
-        guard let place = lease(id) else { throw Failure(.leaseNotFound, detail: id) }
+        let info = lease(id).map { describe(leases[$0]) }
+        guard let info = info ?? session(id).map({ describe(asLease: sessions[$0]) }) else {
+          throw Failure(.leaseNotFound, detail: id)
+        }
         let keys = keys(in: .everything).filter { $0.lease == id }.map { $0.key }
         let listed = Array(keys.prefix(min(Int(limit), limits.listed)))
-        return .inspection(.lease(describe(leases[place]), keys: listed))
+        return .inspection(.lease(info, keys: listed))
       case .leases(_, let limit):
         let sorted = leases.sorted { IDs.place($0.id) < IDs.place($1.id) }
         return .inspection(
@@ -407,7 +410,21 @@ extension Model {
       ttl: lease.ttl / 1_000_000,
       remaining: (lease.deadline - min(lease.deadline, time)) / 1_000_000,
       owner: SessionID(lease.owner),
-      keyCount: UInt64(keys(in: .everything).filter { $0.lease == lease.id }.count)
+      keyCount: keyCount(of: lease.id)
+    )
+  }
+
+  private func keyCount(of id: UInt64) -> UInt64 {
+    UInt64(keys(in: .everything).filter { $0.lease == id }.count)
+  }
+
+  private func describe(asLease session: Session) -> LeaseInfo {
+    LeaseInfo(
+      id: session.id,
+      ttl: session.ttl / 1_000_000,
+      remaining: (session.deadline - min(session.deadline, time)) / 1_000_000,
+      owner: SessionID(session.id),
+      keyCount: keyCount(of: session.id)
     )
   }
 
@@ -417,6 +434,9 @@ extension Model {
       ttl: session.ttl / 1_000_000,
       remaining: (session.deadline - min(session.deadline, time)) / 1_000_000,
       storedBytes: UInt64(session.storedBytes),
+      attached: (
+        keyCount(of: session.id), UInt64(claims.filter { $0.session == session.id }.count)
+      ),
       label: session.label
     )
   }
