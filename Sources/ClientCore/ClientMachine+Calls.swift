@@ -124,11 +124,15 @@ extension ClientMachine {
     case .notLeader, .shuttingDown, .busy, .leadershipLost, .noQuorum, .diverged, .notMember,
       .tooOld:
       retry(id, after: failure, from: index, now: now)
-    case .oneShotExpired where !call.isUncertain:
-      // The node's idea of the cluster's time was old. Nothing was executed under this name, so another may be taken.
+    case .oneShotExpired where !call.isUncertain, .oneShotTooFarAhead where !call.isUncertain:
+      // The node's idea of the cluster's time was old, or that time stood still since without a leader. Nothing was executed under
+      // this name, so another may be taken.
       endpoints[index].clusterTime = ClusterTime(failure.detail)
       endpoints[index].openedAt = now
       calls[id]?.identity = nil
+      pause(id, now: now)
+    case .oneShotTooFarAhead:
+      // An earlier copy may be on its way, and be taken once the cluster's time has come so far.
       pause(id, now: now)
     case .oneShotExpired:
       // An earlier attempt may have been executed, and is forgotten by now.

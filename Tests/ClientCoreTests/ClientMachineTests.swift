@@ -309,6 +309,27 @@ struct Conversation {
     #expect(expiry.rawValue > time && expiry.rawValue < time + 60_000_000_000)
   }
 
+  /// The cluster was without a leader for a minute, and its time stood still; the client's idea of it went on, and all that it
+  /// asked for on that connection was refused, for ever.
+  @Test func aOneShotFromAheadOfTheClustersTimeTakesAnotherName() throws {
+    var world = Conversation(endpoints: 1)
+    let id = world.put()
+    let link = try world.accept()
+    let sent = try world.takeFrames()
+    let refusal = Reply.failure(Failure(.oneShotTooFarAhead, detail: 5))
+    world.answer(id, refusal, on: link)
+    #expect(world.result(of: id) == nil)
+    world.wait(.milliseconds(50))
+    let again = try world.takeFrames()
+    #expect(again.count == 1 && again.first?.body != sent.first?.body)
+    let request = try Request(decodingAll: try #require(again.first?.body))
+    guard case .oneShot(_, let expiry) = request.identity else {
+      Issue.record("it stays a one-shot")
+      return
+    }
+    #expect(expiry.rawValue < 60_000_000_000)
+  }
+
   @Test func thousandsOfCallsKeepTheirOrderWhenALinkBreaks() throws {
     var world = Conversation()
     var ids = (0..<3000).map { world.put("\($0)") }
