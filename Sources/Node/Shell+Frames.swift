@@ -105,8 +105,11 @@ extension Shell {
   }
 
   func routeReplies() {
+    // Replies to one connection mostly follow each other, as its requests did.
+    var last: Connection?
     for reply in effects.replies {
-      guard let connection = connections[reply.ticket.connection] else { continue }
+      if last?.token != reply.ticket.connection { last = connections[reply.ticket.connection] }
+      guard let connection = last else { continue }
       let bytes = effects.replyBytes.span.extracting(reply.range)
       connection.stream.append { output in
         let start = output.beginFrame(.reply, correlation: reply.ticket.correlation)

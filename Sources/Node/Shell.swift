@@ -142,8 +142,11 @@ final class Shell {
   }
 
   /// Lets the turn take effect, and sends, stores and answers until nothing more is asked for.
+  ///
+  /// One bounded step of applying is done. The next one is another turn's, so that what was answered leaves before it.
   func perform() {
     var isDone = false
+    var applying = Replica.applyByteLimit
     while !isDone {
       takeDiskReport()
       replica.finishTurn(now: now, into: &effects)
@@ -157,7 +160,8 @@ final class Shell {
       reportChanges()
       if effects.membershipChanged { membershipChanged() }
       performDiskWork()
-      replica.applyCommitted(now: now, into: &effects)
+      replica.applyCommitted(now: now, byteLimit: applying, into: &effects)
+      applying = 0
       isDone = isDone && effects.isEmpty
     }
   }

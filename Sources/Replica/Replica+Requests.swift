@@ -8,29 +8,56 @@ enum Waiter: Hashable, Sendable {
   case member(ForwardTicket)
 }
 
-/// Requests that have come since the last proposal.
+/// Requests that have come since the last proposal, in pieces that each become an entry.
 struct OpenBatch: Sendable {
-  private var bytes: [UInt8] = []
-  private var waiters: [Waiter] = []
+  /// The payload of one entry, and those who wait for the replies to its requests.
+  struct Piece: Sendable {
+    var bytes: [UInt8] = []
+    var waiters: [Waiter] = []
+  }
 
-  var isEmpty: Bool { waiters.isEmpty }
+  /// A piece takes no more requests beyond that.
+  ///
+  /// An entry is applied in one go, and what came meanwhile waits: so many bytes take a fraction of a millisecond.
+  static let pieceByteCount = 32 << 10
 
-  /// Whether another request of that length fits into one entry.
-  func hasRoom(for byteCount: Int) -> Bool {
-    bytes.count + 4 + byteCount <= Entry.payloadLimit
+  private var pieces: [Piece] = []
+  private var byteCount = 0
+
+  var isEmpty: Bool { pieces.isEmpty }
+
+  /// Whether another request of that length can still be taken.
+  func hasRoom(for requestByteCount: Int) -> Bool {
+    byteCount + 4 + requestByteCount <= Entry.payloadLimit
   }
 
   mutating func add(_ request: borrowing Span<UInt8>, from waiter: Waiter) {
-    RequestBatch.append(request, to: &bytes)
-    waiters.append(waiter)
+    let needed = 4 + request.count
+    byteCount += needed
+    if let last = pieces.indices.last, pieces[last].bytes.count + needed <= Self.pieceByteCount {
+      pieces[last].add(request, from: waiter)
+    } else {
+      var piece = Piece()
+      // Where one piece is full, the next one mostly gets full too.
+      if !pieces.isEmpty { piece.bytes.reserveCapacity(Self.pieceByteCount) }
+      piece.add(request, from: waiter)
+      pieces.append(piece)
+    }
   }
 
-  mutating func take() -> (bytes: [UInt8], waiters: [Waiter]) {
+  mutating func take() -> [Piece] {
     defer {
-      bytes = []
-      waiters = []
+      pieces = []
+      byteCount = 0
     }
-    return (bytes, waiters)
+    return pieces
+  }
+}
+
+extension OpenBatch.Piece {
+  fileprivate mutating func add(_ request: borrowing Span<UInt8>, from waiter: Waiter) {
+    RequestBatch.append(request, to: &bytes)
+    waiters.append(waiter)
   }
 }
 

@@ -92,7 +92,12 @@ extension Replica {
     guard watches.count > 0 else { return }
     let steps = now > caughtUpAt ? Self.catchUpSteps : 0
     caughtUpAt = max(caughtUpAt, now)
-    watches.advance(on: state, steps: steps, into: &effects.news.watches)
+    watches.advance(
+      on: state,
+      steps: steps,
+      tellingSteps: Self.tellingSteps,
+      into: &effects.news.watches
+    )
   }
 
   /// Hands on what an entry has to tell to sessions.

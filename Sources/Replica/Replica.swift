@@ -24,8 +24,11 @@ package struct ReplicaLimits: Sendable {
 /// Inputs of a turn only gather; ``finishTurn(now:into:)`` lets them take effect: one proposal for all requests, one question
 /// for all reads. Then ``applyCommitted(now:into:)`` applies and answers what is committed.
 package struct Replica: Sendable {
-  /// How many bytes of entries one turn applies, so that a long log does not keep the node from its heartbeats.
-  static let applyByteLimit = 1 << 20
+  /// How many bytes of entries one turn applies; the last entry may go beyond.
+  ///
+  /// Between two such steps the node looks at its sockets and its disk: followers acknowledge, replies leave and the
+  /// next requests come in while a long batch is applied.
+  package static let applyByteLimit = 16 << 10
   /// How many bytes of entries are applied before the next snapshot is written, unless a node is told otherwise.
   ///
   /// Above it the size of the newest snapshot decides. A restart goes through so much log in about a second.
@@ -34,6 +37,9 @@ package struct Replica: Sendable {
   static let keptByteCount = 32 << 20
   /// How many changes are looked at in one turn for watches that are behind.
   static let catchUpSteps = 1000
+  /// How many steps one turn tells those who keep up, about four an event: a thousand watchers hear in one turn, and so in one
+  /// send a connection.
+  static let tellingSteps = 5000
   /// How many of its own entries a leader writes at once; while they are on their way to the disk, the next batch fills.
   static let unsyncedProposalLimit = 2
 
@@ -154,8 +160,14 @@ package struct Replica: Sendable {
   }
 
   /// Applies what is committed, as far as one turn may, and answers those who waited for it.
-  package mutating func applyCommitted(now: Instant, into effects: inout ReplicaEffects) {
-    applyEntries(into: &effects)
+  ///
+  /// What is left is due at once (``nextDeadline``).
+  package mutating func applyCommitted(
+    now: Instant,
+    byteLimit: Int = Replica.applyByteLimit,
+    into effects: inout ReplicaEffects
+  ) {
+    applyEntries(byteLimit: byteLimit, into: &effects)
     planSnapshot(now: now, into: &effects)
     advanceWatches(now: now, into: &effects)
     answerReads(into: &effects)
@@ -190,18 +202,22 @@ package struct Replica: Sendable {
     }
     guard admitsRequests else { return failBatch(Failure(.diskFull), into: &effects) }
     guard unsynced.count < Self.unsyncedProposalLimit else { return }
-    let (bytes, waiters) = batch.take()
-    do throws(ProposalRefusal) {
-      let position = try consensus.propose(bytes, now: now, into: &asked)
-      proposed.append(ProposedBatch(position: position, waiters: waiters))
-      unsynced.append(asked.write.ticket)
-    } catch {
-      for waiter in waiters { answer(waiter, Self.failure(for: error), into: &effects) }
+    for piece in batch.take() {
+      do throws(ProposalRefusal) {
+        let position = try consensus.propose(piece.bytes, now: now, into: &asked)
+        proposed.append(ProposedBatch(position: position, waiters: piece.waiters))
+      } catch {
+        for waiter in piece.waiters { answer(waiter, Self.failure(for: error), into: &effects) }
+      }
     }
+    // All pieces are one write.
+    if !asked.write.isEmpty { unsynced.append(asked.write.ticket) }
   }
 
   private mutating func failBatch(_ failure: Failure, into effects: inout ReplicaEffects) {
-    for waiter in batch.take().waiters { answer(waiter, failure, into: &effects) }
+    for piece in batch.take() {
+      for waiter in piece.waiters { answer(waiter, failure, into: &effects) }
+    }
   }
 
   private static func failure(for refusal: ProposalRefusal) -> Failure {
@@ -223,9 +239,9 @@ package struct Replica: Sendable {
 
   // MARK: Applying
 
-  private mutating func applyEntries(into effects: inout ReplicaEffects) {
+  private mutating func applyEntries(byteLimit: Int, into effects: inout ReplicaEffects) {
     var byteCount = 0
-    while applied < committed, loading == nil, byteCount < Self.applyByteLimit {
+    while applied < committed, loading == nil, byteCount < byteLimit {
       let index = LogIndex(applied.rawValue + 1)
       guard let entry = consensus.entry(at: index) else {
         preconditionFailure("a committed entry that is not applied is in the log")

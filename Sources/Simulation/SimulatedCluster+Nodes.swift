@@ -173,6 +173,7 @@ extension SimulatedCluster {
   /// Lets the turn take effect; false if the node did not survive it.
   private func perform(_ node: SimulatedNode, _ life: NodeLife, _ local: Instant) -> Bool {
     var isDone = false
+    var applying = Replica.applyByteLimit
     while !isDone {
       guard step(node) else { return false }
       guard takeDiskReport(node, life, local) else { return false }
@@ -181,7 +182,8 @@ extension SimulatedCluster {
       guard send(node, life), write(node, life, local), store(node, life, local) else {
         return false
       }
-      life.replica.applyCommitted(now: local, into: &life.effects)
+      life.replica.applyCommitted(now: local, byteLimit: applying, into: &life.effects)
+      applying = 0
       judgeTurn(node, life)
       isDone = isDone && life.effects.isEmpty
     }
