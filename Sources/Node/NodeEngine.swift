@@ -16,7 +16,7 @@ actor NodeEngine: LoopDriver {
   init(_ configuration: NodeConfiguration) throws(NodeError) {
     self.configuration = configuration
     do throws(SystemError) {
-      loop = try EventLoop()
+      loop = try EventLoop(spinLimit: configuration.limits.spin)
       try loop.start(named: "roost-node", driving: self)
     } catch {
       throw .system("\(error)")

@@ -50,8 +50,11 @@ package final class EventLoop: SerialExecutor {
   /// The thread that runs jobs now, or did so last.
   private let thread = Atomic<UInt>(0)
   private let isEnding = Atomic(false)
+  private let spinLimit: Duration
 
-  package init() throws(SystemError) {
+  /// A loop that looks again for as long as `spinLimit` before it sleeps, while work comes that fast.
+  package init(spinLimit: Duration = .zero) throws(SystemError) {
+    self.spinLimit = spinLimit
     let epoll = roost_epoll_create()
     guard epoll >= 0 else { throw SystemError("epoll_create1") }
     self.epoll = Descriptor(adopting: epoll)
@@ -141,8 +144,9 @@ package final class EventLoop: SerialExecutor {
     var ready: [Readiness] = []
     ready.reserveCapacity(256)
     var deadline: UInt64 = 0
+    var spinRule = SpinRule(limit: spinLimit)
     while true {
-      wait(until: deadline, in: &places, into: &ready)
+      wait(until: deadline, spinRule: &spinRule, in: &places, into: &ready)
       runJobs()
       guard !isEnding.load(ordering: .acquiring), let next = driver.turn(ready: ready) else {
         break
@@ -179,20 +183,19 @@ package final class EventLoop: SerialExecutor {
 
   private func wait(
     until deadline: UInt64,
+    spinRule: inout SpinRule,
     in places: inout [roost_ready],
     into ready: inout [Readiness]
   ) {
     ready.removeAll(keepingCapacity: true)
-    let milliseconds = Self.milliseconds(until: deadline)
-    // SAFETY: the call fills at most `count` places.
-    let count = unsafe places.withUnsafeMutableBufferPointer { buffer in
-      unsafe roost_epoll_wait(
-        epoll.number,
-        buffer.baseAddress,
-        Int32(buffer.count),
-        milliseconds
-      )
+    let start = Machine.monotonicNanoseconds()
+    let milliseconds = Self.milliseconds(from: start, until: deadline)
+    var count: Int32 = 0
+    if milliseconds != 0, spinRule.isWorthIt(at: start) {
+      count = spin(from: start, until: deadline, spinRule: &spinRule, in: &places)
     }
+    if count == 0 { count = poll(milliseconds, in: &places) }
+    spinRule.didWait(Machine.monotonicNanoseconds() - start)
     guard count > 0 else {
       precondition(count == 0 || errno == EINTR, "epoll_wait fails by interruption alone")
       return
@@ -213,10 +216,41 @@ package final class EventLoop: SerialExecutor {
     }
   }
 
+  /// Looks again and again for a while; answers how many places it filled.
+  private func spin(
+    from start: UInt64,
+    until deadline: UInt64,
+    spinRule: inout SpinRule,
+    in places: inout [roost_ready]
+  ) -> Int32 {
+    let end = min(deadline, start + spinRule.limit)
+    var now = start
+    while true {
+      let count = poll(0, in: &places)
+      guard count == 0, now < end else { return count }
+      // Others may need this processor, the sender of what is waited for among them.
+      sched_yield()
+      let before = now
+      now = Machine.monotonicNanoseconds()
+      guard spinRule.didYield(now - before, at: now) else { return 0 }
+    }
+  }
+
+  private func poll(_ milliseconds: Int32, in places: inout [roost_ready]) -> Int32 {
+    // SAFETY: the call fills at most `count` places.
+    unsafe places.withUnsafeMutableBufferPointer { buffer in
+      unsafe roost_epoll_wait(
+        epoll.number,
+        buffer.baseAddress,
+        Int32(buffer.count),
+        milliseconds
+      )
+    }
+  }
+
   /// The waiting time for `epoll_wait`: rounded up, since to wake too early is to spin.
-  private static func milliseconds(until deadline: UInt64) -> Int32 {
+  private static func milliseconds(from now: UInt64, until deadline: UInt64) -> Int32 {
     guard deadline != .max else { return -1 }
-    let now = Machine.monotonicNanoseconds()
     guard deadline > now else { return 0 }
     return Int32(min((deadline - now + 999_999) / 1_000_000, 3_600_000))
   }

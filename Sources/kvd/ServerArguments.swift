@@ -22,6 +22,7 @@ enum ServerArguments {
       --snapshot-mb N    least megabytes of log between two snapshots; default 256
       --segment-mb N     length of the log's files, 16 to 4096; default 64
       --no-io-uring      write the log on a thread even where io_uring is there
+      --no-spin          sleep at once where a busy node else looks for 100 us whether more has come
       --connections N    connections at once, and no more than `ulimit -n` permits; default 20000
       --watches N        watches at once; default 100000
       --hello-ms MS      how long a connection may take to say hello; default 5000
@@ -63,6 +64,7 @@ enum ServerArguments {
       configuration.limits.snapshotBytes = Int(megabytes) << 20
     }
     try readLimits(&values, into: &configuration.limits)
+    if values.removeValue(forKey: "no-spin") != nil { configuration.limits.spin = .zero }
     configuration.log = { ServerLog.write($0, $1) }
     return configuration
   }
@@ -91,7 +93,9 @@ enum ServerArguments {
     }
   }
 
-  private static let flags: Set<String> = ["allow-remote", "found", "join", "no-io-uring"]
+  private static let flags: Set<String> = [
+    "allow-remote", "found", "join", "no-io-uring", "no-spin",
+  ]
   private static let options: Set<String> = [
     "id", "cluster", "peers", "data", "listen", "heartbeat", "election", "snapshot-mb",
     "segment-mb", "connections", "watches", "hello-ms", "frame-ms", "outbox-kb",
