@@ -160,6 +160,7 @@ import Testing
     #expect(judge.judge(Self.call(kind, failure(false), as: Self.name(9))) == nil)
   }
 
+  #if PLANTED_BUGS
   @Test func aRequestThatRunsTwiceIsRefused() {
     var log = Log(
       judge: ClusterJudge(ReplicatedState().planted(.oneShotRunsTwice), judgesTime: false)
@@ -169,6 +170,7 @@ import Testing
     var sound = Self.log()
     #expect(sound.add(Self.request("a", 1)) == nil, "the repeated request got the first reply")
   }
+  #endif
 
   @Test func anAcquireIsExcusedOnlyWhileItWaits() {
     let acquire = Acquire([Acquire.Want([1])], wait: .max)
