@@ -28,7 +28,7 @@ extension Replica {
     if consensus.isLeader || isOutsider {
       perform(bytes, for: .client(client), now: now, into: &effects)
     } else if leader != .zero {
-      let ticket = forwards.add(client, to: leader)
+      let ticket = forwards.add(client, to: leader, until: now.advanced(by: Self.adminPatience))
       var forward = Forward(ticket: ticket, isReply: false, bytes: bytes.copied())
       forward.isAdmin = true
       effects.forwards.append(forward)
@@ -37,6 +37,9 @@ extension Replica {
       answer(.client(client), Failure(.noQuorum, detail: quiet), into: &effects)
     }
   }
+
+  /// How long an operator's request that was handed on may take: a new member has to learn the log meanwhile.
+  private static let adminPatience = Duration.seconds(120)
 
   /// Takes in an operator's request that another member handed on.
   package mutating func receiveForwardAdmin(

@@ -91,7 +91,7 @@ struct ForwardTable: Sendable {
   mutating func add(
     _ client: ClientTicket,
     to leader: NodeID,
-    until expiry: Instant = .distantFuture
+    until expiry: Instant
   ) -> ForwardTicket {
     lastCorrelation += 1
     items.append(

@@ -265,10 +265,29 @@ extension Trio {
     #expect(written.revision == Revision(1), "it was executed once")
   }
 
+  @Test func anOperatorsRequestWhoseAnswerIsLostHasAnEndToo() throws {
+    var trio = Trio()
+    let leader = try trio.elect()
+    let follower = (leader + 1) % 3
+    trio.losesForwardReplies = true
+    let body = AdminRequest.transferLeadership(NodeID(UInt64(leader + 1))).encoded()
+    let ticket = ClientTicket(connection: UInt64(follower), correlation: 1)
+    trio.replicas[follower].admin(
+      body.span,
+      from: ticket,
+      now: trio.now,
+      into: &trio.effects[follower]
+    )
+    trio.run(for: .seconds(60))
+    #expect(trio.replies[ticket] == nil, "a change of members may take long")
+    trio.run(for: .seconds(61))
+    #expect(trio.replies[ticket] == .failure(Failure(.leadershipLost)))
+    #expect(trio.replicas[follower].isIdle)
+  }
+
   /// Two of three had dropped what the third lacked, and their disks were full when they tried to write a snapshot.
   ///
-  /// When there
-  /// was room again nobody tried: nothing was applied any more, since the third was what was missing for that.
+  /// When there was room again nobody tried: nothing was applied any more, since the third was what was missing for that.
   @Test func aSnapshotThatAFollowerNeedsIsTriedUntilItIsSaved() throws {
     var trio = Trio(snapshotByteCount: 500)
     let leader = try trio.elect()
