@@ -88,6 +88,9 @@ extension SimulatedCluster {
       let last = bytes.lastIndex(where: { $0 != 0 })
     else { return false }
     let count = last / unit + 1
+    // So far from the end that later writes were begun when it was known to be durable, and say so. A block that is
+    // gone from the last write is what an unfinished write looks like, and no log could tell them apart.
+    let distance = max(12, 4 * (node.disk.longestWrite / unit + 1))
     guard count > 24 else { return false }
     if random.chance(1, in: 2) {
       let sector = SimulatedFile.sectorByteCount
@@ -98,8 +101,8 @@ extension SimulatedCluster {
       try? node.disk.damage(name, offset..<offset + 1) { $0 ^ 1 << UInt8(random.below(8)) }
       tell("node \(node.id)", "will find a bit of \(name) turned over at \(offset), near its end")
     } else {
-      // As far from the end as writes can be under way at once.
-      let block = count - 12 - Int(random.below(8))
+      let block = count - distance - Int(random.below(8))
+      guard block > 8 else { return false }
       try? node.disk.damage(name, block * unit..<(block + 1) * unit) { _ in 0 }
       tell("node \(node.id)", "will find nothing in \(name) from \(block * unit) on")
     }

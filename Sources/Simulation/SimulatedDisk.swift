@@ -52,6 +52,8 @@ package final class SimulatedDisk: Disk {
   package var operationsBeforeFailure = 0
   /// How many of the next syncs of new snapshots do nothing and say that they are done.
   package var lyingSyncs = 0
+  /// The longest of the writes that went past the page cache, which are those of the log.
+  package private(set) var longestWrite = 0
   /// What was done so far, for tests that count crash points.
   package private(set) var stepCount = 0
 
@@ -107,6 +109,7 @@ package final class SimulatedDisk: Disk {
 
   package func write(_ buffer: DiskBuffer, to name: String, at offset: Int, number: UInt64) {
     let bytes = buffer.withSpan { $0.copied() }
+    longestWrite = max(longestWrite, bytes.count)
     start(number, .write(name, offset: offset, bytes: bytes), latency.write)
   }
 

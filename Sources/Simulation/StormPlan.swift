@@ -136,7 +136,12 @@ package struct StormPlan: Sendable {
       stateLimits.historyRevisions = random.draw(from: 1...300)
       stateLimits.historyAge = random.draw(from: 1...5_000) * Self.millisecond
     }
-    if random.chance(1, in: 4) { stateLimits.historyBytes = random.draw(from: 1000...100_000) }
+    if random.chance(1, in: 4) {
+      stateLimits.historyBytes = random.draw(from: 1000...100_000)
+      // More than one entry can make: else a watch that keeps up is ended by the entry that it was to hear of. A node keeps ten
+      // times as many as fit into an entry.
+      stateLimits.historyRevisions = max(stateLimits.historyRevisions, 64)
+    }
     if random.chance(1, in: 4) {
       stateLimits.requestWindow = random.draw(from: 30...200)
       stateLimits.storedReplyBytes = Int(random.draw(from: 4000...40_000))
