@@ -60,7 +60,7 @@ else
   echo "no python3: the client in another language is left out"
 fi
 expect 4 "else" kvctl txn 'if absent greeting' 'then put greeting x'
-expect 0 "token 1" kvctl lock mine -- sh -c 'echo token $ROOST_TOKEN'
+expect 0 "token " kvctl lock mine -- sh -c 'echo token $ROOST_TOKEN'
 expect 0 "greeting" kvctl watch greeting --from 1 --limit 1
 expect 0 "is killed" cluster kill leader
 expect 0 "hello" kvctl get greeting

@@ -51,8 +51,11 @@ struct LogTerms: Equatable {
   mutating func reset(after place: LogPosition) { self = LogTerms(after: place) }
 
   /// Forgets the terms that only truncation below `place` would need.
+  ///
+  /// Where the log has another entry there, one that was cut off by what still waits to be written, nothing is forgotten: the cut
+  /// is still to come.
   mutating func drop(through place: LogPosition) {
-    guard place.index > base.index, place.index <= last.index else { return }
+    guard place.index > base.index, term(at: place.index) == place.term else { return }
     base = place
     while runs.count > 1, runs[1].first <= place.index { runs.removeFirst() }
   }

@@ -61,6 +61,36 @@ import Testing
     #expect(bench.recovered.entries == Array(bench.latest.entries[25...]))
   }
 
+  /// The others had committed what this node's disk was still waiting to write, after it had cut off what was there: its state was
+  /// saved first, and the process stopped at the cut, which was below the snapshot then.
+  @Test func aSnapshotMayPassACutThatStillWaitsToBeWritten() throws {
+    let bench = try JournalBench()
+    bench.append([10, 10, 10, 10, 10])
+    bench.finish()
+    bench.append([], hardState: HardState(term: Term(2)))
+    bench.append([10, 10, 10, 10], truncateFrom: 3)
+    let write = try #require(bench.disk.pending.first)
+    bench.journal.saveSnapshot(Self.label(5, term: 2), from: Pieces(Self.pieces))
+    while let job = bench.disk.pending.first(where: { $0 != write }) {
+      bench.disk.step(job)
+      bench.poll()
+    }
+    #expect(bench.journal.newestSnapshot?.label == Self.label(5, term: 2))
+    let copy = bench.disk.copy()
+    copy.crash { false }
+    let (_, early) = try Journal.open(on: copy, as: JournalBench.identity, settings: .tiny)
+    #expect(early.base.index == LogIndex(5) && early.entries == [])
+    bench.finish()
+    #expect(bench.acknowledged == 3)
+    bench.append([10])
+    bench.finish()
+    bench.disk.crash { false }
+    try bench.reopen()
+    #expect(bench.recovered.snapshot?.label == Self.label(5, term: 2))
+    #expect(bench.recovered.entries == Array(bench.latest.entries[5...]))
+    #expect(bench.recovered.findings.isEmpty)
+  }
+
   @Test func theOlderSnapshotServesUntilTheNewOneWasReadBack() throws {
     let bench = try JournalBench()
     bench.append([10, 10, 10, 10])
