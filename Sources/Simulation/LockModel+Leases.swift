@@ -45,8 +45,9 @@ extension LockModel {
     let entry = change.entry
     guard change.isRemoval else {
       attached[entry.key] = entry.lease == 0 ? nil : entry.lease
+      // One that was revoked later in the same entry is not the key's own.
       if entry.lease != 0, leases[entry.lease] == nil, sessions[entry.lease] == nil,
-        let ttl = ownLives[entry.key]?.first
+        endedByHand[entry.lease] == nil, let ttl = ownLives[entry.key]?.first
       {
         ownLives[entry.key]?.removeFirst()
         leases[entry.lease] = Life(ttl: ttl, deadline: time.rawValue + ttl)

@@ -219,6 +219,24 @@ import Testing
     }
   }
 
+  /// One entry attached a key to a lease, gave it a life of its own, and revoked the lease; the judge hears of requests before
+  /// changes, and took the lease for the key's own (seed 74002273).
+  @Test func aLeaseThatIsRevokedInTheEntryThatAttachesAKeyEndsNothingEarly() {
+    var model = Self.leased()
+    let options = WriteOptions(lifetime: .milliseconds(9000))
+    let put = Put(key: Array("k".utf8), value: [], options: options)
+    let written = Reply.written(Written(revision: Revision(2), version: 2))
+    let own = Self.request(1, 2, .operation(.put(put)))
+    #expect(model.follow(own, written, at: .zero, isFirst: true) == nil)
+    #expect(
+      model.follow(Self.request(1, 3, .revokeLease(7)), .done, at: .zero, isFirst: true) == nil
+    )
+    let attached = Self.change("k", lease: 7)
+    #expect(model.follow(attached, was: nil, at: .zero) == nil)
+    let removal = Self.change("k", lease: 0, isRemoval: true)
+    #expect(model.follow(removal, was: attached.entry, at: .zero) == nil)
+  }
+
   @Test func aKeyThatOutlivesItsLeaseIsRefused() {
     var model = Self.leased()
     for time in 1...70 as ClosedRange<UInt64> {
