@@ -96,7 +96,7 @@ final class Shell {
     let room = max(16, Process.descriptorLimit - 64 - refusalRoom)
     guard room < wanted else { return wanted }
     configuration.log?(
-      .warning,
+      .info,
       "takes \(room) connections at most instead of \(wanted), since the process may have \(Process.descriptorLimit) files open (ulimit -n)"
     )
     return room

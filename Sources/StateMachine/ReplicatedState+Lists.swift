@@ -42,23 +42,18 @@ extension ReplicatedState {
   }
 
   private func describe(_ lease: Lease) -> LeaseInfo {
-    LeaseInfo(
-      id: lease.id,
-      ttl: lease.ttl / 1_000_000,
-      remaining: lease.isEnding ? 0 : remaining(lease.deadline),
-      owner: SessionID(lease.owner),
-      keyCount: keyCount(of: lease.id)
-    )
+    let left = lease.isEnding ? 0 : remaining(lease.deadline)
+    return lifetime(lease.id, lease.ttl, left, owner: lease.owner)
   }
 
-  /// A session as a lease of its own.
-  private func describe(asLease session: Session) -> LeaseInfo {
+  /// A lease, or a session, which owns itself, as what keys live as long as.
+  private func lifetime(_ id: UInt64, _ ttl: UInt64, _ left: UInt64, owner: UInt64) -> LeaseInfo {
     LeaseInfo(
-      id: session.id,
-      ttl: session.ttl / 1_000_000,
-      remaining: remaining(session.deadline),
-      owner: SessionID(session.id),
-      keyCount: keyCount(of: session.id)
+      id: id,
+      ttl: ttl / 1_000_000,
+      remaining: left,
+      owner: SessionID(owner),
+      keyCount: keyCount(of: id)
     )
   }
 
@@ -81,7 +76,12 @@ extension ReplicatedState {
   ) throws(Failure) {
     let lease = liveLease(id).flatMap { leases[$0] }.map { describe($0) }
     let session = liveSession(SessionID(id)).flatMap { sessions[$0] }
-    guard let info = lease ?? session.map({ describe(asLease: $0) }) else {
+    guard
+      let info = lease
+        ?? session.map({
+          lifetime($0.id, $0.ttl, remaining($0.deadline), owner: $0.id)
+        })
+    else {
       throw Failure(.leaseNotFound, detail: id)
     }
     var keys: [[UInt8]] = []

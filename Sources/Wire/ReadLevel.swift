@@ -16,8 +16,6 @@ package enum ReadLevel: UInt8, Sendable, CaseIterable {
 ///     8     revision   that the state must have reached
 ///     8     age        nanoseconds since the node heard a leader, at most; 0: however long ago
 package struct ReadBound: Hashable, Sendable {
-  package static let byteCount = 16
-
   package let revision: Revision
   package let age: UInt64
 

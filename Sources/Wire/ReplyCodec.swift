@@ -122,18 +122,22 @@ extension Reply {
 
   /// The store's revision that a reply shows its reader, found without decoding the rest.
   package static func revision(in bytes: [UInt8]) -> Revision? {
-    var start = 0
-    if bytes.count > observedByteCount, bytes[2] == observedKind { start = observedByteCount }
-    guard bytes.count >= start + 3, bytes[start] == 0, bytes[start + 1] == 0 else { return nil }
-    switch bytes[start + 2] {
-    case 1: start += 4
-    case 2, 3, 4, 5: start += 3
+    var input = bytes.span
+    return try? revision(in: &input)
+  }
+
+  private static func revision(in input: inout Span<UInt8>) throws(WireError) -> Revision? {
+    guard try input.read(UInt16.self) == 0 else { return nil }
+    switch try input.read(UInt8.self) {
+    case 1:
+      _ = try input.read(UInt8.self)
+      return try Revision(decoding: &input)
+    case 2...5: return try Revision(decoding: &input)
+    case observedKind:
+      _ = try input.read(UInt64.self)
+      return try revision(in: &input)
     default: return nil
     }
-    guard bytes.count >= start + 8 else { return nil }
-    var number: UInt64 = 0
-    for place in 0..<8 { number |= UInt64(bytes[start + place]) << (8 * UInt64(place)) }
-    return Revision(number)
   }
 }
 

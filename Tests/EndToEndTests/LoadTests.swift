@@ -1,5 +1,6 @@
 import Foundation
 import RoostClient
+import RoostPlatform
 import RoostWire
 import TestSupport
 import Testing
@@ -8,10 +9,7 @@ import Testing
 @Suite(.serialized) struct LoadTests {
   @Test(.timeLimit(.minutes(3)))
   func tenThousandIdleConnectionsAndSomeWorkGoTogether() async throws {
-    var room = rlimit()
-    // SAFETY: the call fills one struct.
-    unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &room)
-    let count = min(10_000, Int(room.rlim_cur) - 500)
+    let count = min(10_000, RoostPlatform.Process.descriptorLimit - 500)
     let servers = try Servers(3)
     defer { servers.end() }
     let leader = try await servers.leader()
