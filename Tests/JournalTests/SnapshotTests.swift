@@ -29,6 +29,16 @@ import Testing
     return SnapshotLabel(mark: mark, stateHash: index &* 77)
   }
 
+  /// A journal with fifty entries and a snapshot of all of them.
+  private static func sender() throws -> JournalBench {
+    let sender = try JournalBench()
+    sender.append([Int](repeating: 20, count: 50))
+    sender.finish()
+    sender.journal.saveSnapshot(label(50), from: Pieces(pieces))
+    sender.finish()
+    return sender
+  }
+
   static func read(_ reader: SnapshotReader?) throws -> [UInt8] {
     guard var reader else { return [] }
     var bytes: [UInt8] = []
@@ -120,11 +130,7 @@ import Testing
   }
 
   @Test func aSnapshotFromAnotherNodeStartsTheLogAnew() throws {
-    let sender = try JournalBench()
-    sender.append([Int](repeating: 20, count: 50))
-    sender.finish()
-    sender.journal.saveSnapshot(Self.label(50), from: Pieces(Self.pieces))
-    sender.finish()
+    let sender = try Self.sender()
     let receiver = try JournalBench()
     receiver.append([5, 5])
     receiver.finish()
@@ -143,15 +149,10 @@ import Testing
 
   /// The log went on behind a snapshot that came from another node; without it nothing can be made of the log.
   ///
-  /// It
-  /// was left out without a word: the node voted for whoever asked, committed entries were lost, and what it wrote then
+  /// It was left out without a word: the node voted for whoever asked, committed entries were lost, and what it wrote then
   /// made its directory unreadable.
   @Test func aLogWhoseSnapshotIsDamagedKeepsItsPromise() throws {
-    let sender = try JournalBench()
-    sender.append([Int](repeating: 20, count: 50))
-    sender.finish()
-    sender.journal.saveSnapshot(Self.label(50), from: Pieces(Self.pieces))
-    sender.finish()
+    let sender = try Self.sender()
     let receiver = try JournalBench()
     try Self.transfer(from: sender.journal, to: receiver.journal, finish: receiver.finish)
     receiver.journal.append(ticket: 8, restartAfter: Self.label(50).mark.position)
@@ -185,11 +186,7 @@ import Testing
   /// The core began to take a snapshot anew, and the journal waited for what followed its first part: the two went
   /// round in circles.
   @Test func aSnapshotIsTakenAnewFromItsBeginning() throws {
-    let sender = try JournalBench()
-    sender.append([Int](repeating: 20, count: 50))
-    sender.finish()
-    sender.journal.saveSnapshot(Self.label(50), from: Pieces(Self.pieces))
-    sender.finish()
+    let sender = try Self.sender()
     let descriptor = try #require(sender.journal.newestSnapshot).descriptor
     let read = sender.journal.snapshotBytes(of: descriptor, at: 0, byteCount: 70_000)
     let first = try #require(read)
