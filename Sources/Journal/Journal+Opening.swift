@@ -128,7 +128,8 @@ extension Journal {
       packable: recovery.packable,
       nextGroup: max(1, recovery.expected),
       snapshot: recovery.snapshot,
-      snapshotFiles: recovery.snapshotFiles
+      snapshotFiles: recovery.snapshotFiles,
+      partial: recovery.partial
     )
   }
 }
@@ -143,7 +144,10 @@ extension Journal {
     for file in recovery.segments where file.header != nil && file.number <= recovery.end.segment {
       try disk.perform(.sync(file.name))
     }
-    for name in names where FileName.isNew(name) { try disk.perform(.remove(name)) }
+    let partial = recovery.partial.map { FileName.partial($0.descriptor) }
+    for name in names where FileName.isNew(name) || FileName.isPartial(name) && name != partial {
+      try disk.perform(.remove(name))
+    }
     for name in recovery.unneeded { try disk.perform(.remove(name)) }
     let spareFile = try keepOneSpare(of: recovery)
     let number = spareFile?.number ?? recovery.newestUsed + 1
@@ -211,6 +215,7 @@ extension Recovered {
       incarnation: incarnation,
       hardState: standing.hardState,
       snapshot: recovery.snapshot,
+      incoming: recovery.partial?.incoming,
       base: recovery.replay.base,
       entries: recovery.replay.entries,
       commitHint: min(standing.commitHint, standing.last.index),

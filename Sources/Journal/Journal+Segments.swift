@@ -11,8 +11,8 @@ struct BackgroundJobs {
     case packing(UInt64)
     /// Writing the snapshot of our own state after this entry.
     case save(LogIndex)
-    /// Writing some bytes of the snapshot of this index from another node.
-    case receive(LogIndex)
+    /// Writing some bytes of this snapshot from another node.
+    case receive(SnapshotDescriptor)
     /// Giving a snapshot from another node its name.
     case install(StoredSnapshot)
     /// Something whose failure alone matters.
@@ -84,8 +84,8 @@ extension Journal {
     case .packing(let number): didPack(number, completion)
     case .save(let index):
       didSave(index, completion, into: &report)
-    case .receive(let index):
-      didReceive(index, completion.error, into: &report)
+    case .receive(let descriptor):
+      didReceive(descriptor, completion.error, into: &report)
     case .install(let stored):
       didInstall(stored, completion.error, into: &report)
     case .other, nil:
@@ -135,6 +135,6 @@ extension Journal {
       failure = failure ?? error
       return
     }
-    discard(FileName.segment(number))
+    discard(FileName.new(FileName.segment(number)))
   }
 }

@@ -19,9 +19,26 @@ struct SnapshotReceiving {
   var decoder: SnapshotDecoder
   var checksum = CRC32C()
   var takenByteCount = 0
-  var writesUnderWay = 0
+  /// Whether it is getting its name.
+  var isInstalling = false
+  /// The bytes that were taken since the last sync was asked for.
+  var sinceSync = 0
 
-  var name: String { FileName.snapshot(descriptor.mark.index) }
+  init(_ descriptor: SnapshotDescriptor, of cluster: ClusterID) {
+    self.descriptor = descriptor
+    decoder = SnapshotDecoder(of: cluster)
+  }
+
+  /// Goes on with what a restart found.
+  init(_ found: PartialSnapshot) {
+    descriptor = found.descriptor
+    decoder = found.decoder
+    checksum = found.decoder.checksum
+    takenByteCount = found.byteCount
+  }
+
+  /// The file that it comes in by.
+  var name: String { FileName.partial(descriptor) }
 
   /// Whether all bytes were taken, and are those of the snapshot that was named.
   var isWhole: Bool {
@@ -62,7 +79,12 @@ extension Journal {
     guard failure == nil else { return }
     snapshots.isSaving = true
     if settings.has(.removeBeforeSnapshot) { retireSegments(through: label.index) }
-    let work = SnapshotSaving(label, of: identity.cluster, from: source)
+    let work = SnapshotSaving(
+      label,
+      of: identity.cluster,
+      from: source,
+      settings: settings
+    )
     disk.submit(work, number: background.start(.save(label.index)))
   }
 
@@ -73,7 +95,8 @@ extension Journal {
   ) {
     snapshots.isSaving = false
     if let error = completion.error {
-      return didFailSnapshot(FileName.snapshot(index), error, into: &report)
+      report.snapshotFailure = error
+      return didFailSnapshot(FileName.new(FileName.snapshot(index)), error)
     }
     guard let stored = (completion.work as? SnapshotSaving)?.stored, index > newestIndex
     else { return }
@@ -83,22 +106,19 @@ extension Journal {
   }
 
   /// A full disk, or one that reads back something else, costs the snapshot; all else is the end.
-  private func didFailSnapshot(
-    _ name: String,
-    _ error: DiskError,
-    into report: inout JournalReport
-  ) {
-    guard error.reason == .noSpace || error.reason == .mismatch else {
+  ///
+  /// So does a file that is not there: it was given up while some of it was still to be written.
+  private func didFailSnapshot(_ file: String, _ error: DiskError) {
+    guard [.noSpace, .mismatch, .missing].contains(error.reason) else {
       failure = failure ?? error
       return
     }
-    report.snapshotFailure = error
-    discard(name)
+    discard(file)
   }
 
   /// Removes what is left of a file that could not be made.
-  func discard(_ name: String) {
-    let operations: [DiskOperation] = [.remove(FileName.new(name)), .syncDirectory]
+  func discard(_ file: String) {
+    let operations: [DiskOperation] = [.remove(file), .syncDirectory]
     disk.submit(OperationList(operations), number: background.start(.other))
   }
 
@@ -110,6 +130,13 @@ extension Journal {
     snapshots.files.insert(stored.label.index)
     retireSegments(through: stored.label.index)
     if spare == .refused { retry() }
+    // What is as old as that is of no use any more, unless it has just come in and is getting its name.
+    if let known = snapshots.receiving, known.descriptor.mark.index <= stored.label.index,
+      !known.decoder.isComplete
+    {
+      snapshots.receiving = nil
+      discard(known.name)
+    }
     let old = snapshots.files.filter { $0 != stored.label.index && $0 != lastSent }
     snapshots.files.subtract(old)
     var operations = old.sorted().map { DiskOperation.remove(FileName.snapshot($0)) }
@@ -158,10 +185,18 @@ extension Journal {
 // MARK: Receiving
 
 extension Journal {
+  /// Whether this snapshot is coming in.
+  package func isReceiving(_ descriptor: SnapshotDescriptor) -> Bool {
+    snapshots.receiving?.descriptor == descriptor
+  }
+
+  /// How much there is of the snapshot that is coming in.
+  package var receivingByteCount: UInt64 { UInt64(snapshots.receiving?.takenByteCount ?? 0) }
+
   /// Takes the next bytes of a snapshot from another node.
   ///
   /// They come in order; bytes at offset 0 start a snapshot, from its beginning, and drop what came of another
-  /// one or of the same one before. ``JournalReport/receivedSnapshot`` says when all of it is in place; how the log goes
+  /// one or of the same one before. What came before a restart stays (``Recovered/incoming``). ``JournalReport/receivedSnapshot`` says when all of it is in place; how the log goes
   /// on after it is said by an ``append(ticket:hardState:restartAfter:truncateFrom:entries:)``.
   package func receive(
     _ bytes: [UInt8],
@@ -171,11 +206,8 @@ extension Journal {
     guard failure == nil, descriptor.mark.index > newestIndex else { throw .old }
     let known = snapshots.receiving
     if known?.descriptor != descriptor || offset == 0 && known?.decoder.isComplete == false {
-      snapshots.receiving = SnapshotReceiving(
-        descriptor: descriptor,
-        decoder: SnapshotDecoder(of: identity.cluster),
-        writesUnderWay: known?.descriptor == descriptor ? known?.writesUnderWay ?? 0 : 0
-      )
+      if let known, known.descriptor != descriptor { discard(known.name) }
+      snapshots.receiving = SnapshotReceiving(descriptor, of: identity.cluster)
     }
     guard var receiving = snapshots.receiving else { throw .old }
     guard offset == UInt64(receiving.takenByteCount) else {
@@ -184,45 +216,53 @@ extension Journal {
     // Not two owners of what waits in it: it would be copied.
     snapshots.receiving = nil
     do throws(WireError) {
+      guard UInt64(bytes.count) <= descriptor.byteCount - offset else {
+        throw .trailing(byteCount: bytes.count)
+      }
       _ = try receiving.decoder.take(bytes)
     } catch {
       discard(receiving.name)
       throw .invalid(error)
     }
-    let position = receiving.takenByteCount
+    var operations = [DiskOperation.write(receiving.name, offset: Int(offset), bytes: bytes)]
     receiving.checksum.update(with: bytes.span)
     receiving.takenByteCount += bytes.count
-    receiving.writesUnderWay += 1
+    receiving.sinceSync += bytes.count
+    if receiving.sinceSync >= settings.snapshotSyncInterval {
+      // So that no sync has much to do, and a power cut takes no more than this.
+      operations += [.sync(receiving.name), .syncDirectory]
+      receiving.sinceSync = 0
+    }
     snapshots.receiving = receiving
-    let operation = DiskOperation.write(
-      FileName.new(receiving.name),
-      offset: position,
-      bytes: bytes
-    )
-    disk.submit(
-      OperationList([operation]),
-      number: background.start(.receive(descriptor.mark.index))
-    )
+    disk.submit(OperationList(operations), number: background.start(.receive(descriptor)))
   }
 
-  func didReceive(_ index: LogIndex, _ error: DiskError?, into report: inout JournalReport) {
-    guard let receiving = snapshots.receiving, receiving.descriptor.mark.index == index else {
-      if let error { didFailSnapshot(FileName.snapshot(index), error, into: &report) }
+  func didReceive(
+    _ descriptor: SnapshotDescriptor,
+    _ error: DiskError?,
+    into report: inout JournalReport
+  ) {
+    guard let receiving = snapshots.receiving, receiving.descriptor == descriptor else {
+      if let error { didFailSnapshot(FileName.partial(descriptor), error) }
       return
     }
     if let error {
       // Whoever sends it must begin again: what was taken is gone.
       snapshots.receiving = nil
       report.refusedSnapshot = receiving.descriptor
-      return didFailSnapshot(receiving.name, error, into: &report)
+      report.refusalReason = error
+      return didFailSnapshot(receiving.name, error)
     }
-    snapshots.receiving?.writesUnderWay -= 1
-    guard receiving.writesUnderWay == 1, receiving.decoder.isComplete else { return }
+    // Also not one of an earlier try, which could still come between.
+    guard receiving.decoder.isComplete, !receiving.isInstalling,
+      !background.purposes.values.contains(.receive(descriptor))
+    else { return }
     guard receiving.isWhole, let label = receiving.decoder.label else {
       snapshots.receiving = nil
       report.refusedSnapshot = receiving.descriptor
       return discard(receiving.name)
     }
+    snapshots.receiving?.isInstalling = true
     let stored = StoredSnapshot(
       label: label,
       byteCount: receiving.takenByteCount,
@@ -230,6 +270,7 @@ extension Journal {
     )
     let operations = SnapshotSaving.naming(
       receiving.name,
+      FileName.snapshot(descriptor.mark.index),
       byteCount: stored.byteCount,
       checksum: stored.checksum
     )
@@ -244,7 +285,8 @@ extension Journal {
     snapshots.receiving = nil
     if let error {
       report.refusedSnapshot = stored.descriptor
-      return didFailSnapshot(FileName.snapshot(stored.label.index), error, into: &report)
+      report.refusalReason = error
+      return didFailSnapshot(FileName.partial(stored.descriptor), error)
     }
     report.receivedSnapshot = stored
     guard stored.label.index > newestIndex else { return }

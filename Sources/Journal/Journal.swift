@@ -102,6 +102,7 @@ package final class Journal {
     packable = start.packable
     snapshots.newest = start.snapshot
     snapshots.files = start.snapshotFiles
+    snapshots.receiving = start.partial.map { SnapshotReceiving($0) }
     nextGroup = start.nextGroup
     durableThrough = start.nextGroup - 1
   }
@@ -117,6 +118,7 @@ package final class Journal {
     var nextGroup: UInt64
     var snapshot: StoredSnapshot?
     var snapshotFiles: Set<LogIndex>
+    var partial: PartialSnapshot?
   }
 
   /// Whether a write would start at once, because none is under way.

@@ -84,6 +84,7 @@ enum FileName {
   static let identity = "identity"
   private static let segmentSuffix = ".log"
   private static let snapshotSuffix = ".snapshot"
+  private static let partialSuffix = ".partial"
   private static let newSuffix = ".new"
 
   static func segment(_ number: UInt64) -> String { hexadecimal(number) + segmentSuffix }
@@ -108,6 +109,35 @@ enum FileName {
       snapshot(LogIndex(index)) == name
     else { return nil }
     return LogIndex(index)
+  }
+
+  /// What a snapshot from another node is called while it comes in: by its index, its length and its checksum, so that it is
+  /// never continued by the bytes of another.
+  static func partial(_ index: LogIndex, byteCount: UInt64, checksum: UInt64) -> String {
+    [index.rawValue, byteCount, checksum].map(hexadecimal).joined(separator: "-") + partialSuffix
+  }
+
+  static func partial(_ descriptor: SnapshotDescriptor) -> String {
+    partial(
+      descriptor.mark.index,
+      byteCount: descriptor.byteCount,
+      checksum: descriptor.checksum
+    )
+  }
+
+  static func isPartial(_ name: String) -> Bool { name.hasSuffix(partialSuffix) }
+
+  /// The index, the length and the checksum of a snapshot that came in part, if the name is one's.
+  static func partialNumbers(_ name: String) -> (LogIndex, byteCount: UInt64, checksum: UInt64)? {
+    guard isPartial(name) else { return nil }
+    let numbers = name.dropLast(partialSuffix.count).split(separator: "-").map {
+      UInt64($0, radix: 16)
+    }
+    guard numbers.count == 3, let index = numbers[0], let byteCount = numbers[1],
+      let checksum = numbers[2], index > 0,
+      partial(LogIndex(index), byteCount: byteCount, checksum: checksum) == name
+    else { return nil }
+    return (LogIndex(index), byteCount, checksum)
   }
 
   /// What a file is called while it is made.

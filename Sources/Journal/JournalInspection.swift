@@ -49,6 +49,10 @@ package struct JournalInspection {
     line("node \(identity.node) of cluster \(identity.cluster), incarnation \(incarnation)")
     let names = try Journal.attempt { () throws(DiskError) in try disk.list() }
     for name in names where FileName.snapshotIndex(name) != nil { dump(snapshot: name, to: line) }
+    for name in names where FileName.isPartial(name) {
+      let part = PartialSnapshot(name, on: disk, of: identity.cluster)
+      line("\(name): \(part?.byteCount ?? 0) bytes of a snapshot from another node can be used")
+    }
     var findings: [Finding] = []
     for file in try SegmentFile.all(on: disk, of: identity, findings: &findings) {
       try dump(file, to: line)

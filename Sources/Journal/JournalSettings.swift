@@ -19,6 +19,10 @@ package struct JournalSettings: Equatable, Sendable {
   package var groupByteLimit: Int
   /// The longest payload of an entry that is appended.
   package var payloadLimit: Int
+  /// The length of the chunks of the snapshots that are written: what is checked, and taken up again, as one.
+  package var snapshotChunkByteCount = 262_144
+  /// How much of a snapshot is written between two syncs.
+  var snapshotSyncInterval: Int { snapshotChunkByteCount * 32 }
   #if PLANTED_BUGS
   var flaw: JournalFlaw?
   #endif
@@ -46,11 +50,15 @@ package struct JournalSettings: Equatable, Sendable {
   }
 
   /// Segments of a few pages, so that tests meet every border soon.
-  package static let tiny = JournalSettings(
-    segmentByteCount: 16384,
-    unit: 512,
-    inFlightLimit: 1,
-    groupByteLimit: 2048,
-    payloadLimit: 1500
-  )
+  package static let tiny = {
+    var settings = JournalSettings(
+      segmentByteCount: 16384,
+      unit: 512,
+      inFlightLimit: 1,
+      groupByteLimit: 2048,
+      payloadLimit: 1500
+    )
+    settings.snapshotChunkByteCount = 20_000
+    return settings
+  }()
 }

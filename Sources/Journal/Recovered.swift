@@ -8,6 +8,8 @@ package struct Recovered: Equatable, Sendable {
   package let hardState: HardState
   /// The newest snapshot that is good; ``Journal/readSnapshot()`` reads it.
   package let snapshot: StoredSnapshot?
+  /// A newer one of which a part came from another node; ``Journal/receive(_:at:of:)`` takes what follows.
+  package let incoming: IncomingSnapshot?
   /// The place that ``entries`` start after: the end of the snapshot, or the origin.
   package let base: LogPosition
   /// The log after ``base``, without a gap.
@@ -27,6 +29,7 @@ package struct Recovered: Equatable, Sendable {
     incarnation: Incarnation = .zero,
     hardState: HardState,
     snapshot: StoredSnapshot? = nil,
+    incoming: IncomingSnapshot? = nil,
     base: LogPosition,
     entries: [Entry],
     commitHint: LogIndex,
@@ -36,6 +39,7 @@ package struct Recovered: Equatable, Sendable {
     self.incarnation = incarnation
     self.hardState = hardState
     self.snapshot = snapshot
+    self.incoming = incoming
     self.base = base
     self.entries = entries
     self.commitHint = commitHint
@@ -52,9 +56,11 @@ package struct JournalReport: Equatable, Sendable {
   package var savedSnapshot: StoredSnapshot?
   /// A snapshot from another node that is whole, was read back, and is the newest now.
   package var receivedSnapshot: StoredSnapshot?
-  /// A snapshot from another node that came in whole and is not what it was said to be.
+  /// A snapshot from another node that is not what it was said to be, or that could not be written.
   package var refusedSnapshot: SnapshotDescriptor?
-  /// Why a snapshot could not be saved or received; it may be tried again later.
+  /// Why it could not be written.
+  package var refusalReason: DiskError?
+  /// Why a snapshot of our own state could not be saved; it may be tried again later.
   package var snapshotFailure: DiskError?
   /// Why the process must end now: what is on the disk is unknown, and it may not be tried again.
   package var failure: DiskError?

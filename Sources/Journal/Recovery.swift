@@ -27,6 +27,8 @@ struct Recovery {
   /// The newest good snapshot; the log is needed from there on.
   private(set) var snapshot: StoredSnapshot?
   private(set) var snapshotFiles: Set<LogIndex> = []
+  /// A newer one that was coming in from another node.
+  private(set) var partial: PartialSnapshot?
   private(set) var segments: [SegmentFile] = []
   /// The headers that say that something before them does not count.
   private var cutters: [SegmentHeader] = []
@@ -125,6 +127,12 @@ struct Recovery {
       } catch .snapshotDamaged(let damage) {
         findings.append(.snapshotDamaged(damage))
       }
+    }
+    for name in names.reversed() where partial == nil {
+      guard let (index, _, _) = FileName.partialNumbers(name), index > snapshotPlace.index else {
+        continue
+      }
+      partial = PartialSnapshot(name, on: disk, of: identity.cluster)
     }
   }
 

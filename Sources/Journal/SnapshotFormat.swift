@@ -54,12 +54,16 @@ enum SnapshotFormat {
 
 /// Makes a snapshot's bytes out of pieces of state.
 struct SnapshotEncoder {
+  /// The length of all chunks but the last.
+  private let chunkByteCount: Int
   private var open: [UInt8] = []
   private var chunkCount: UInt64 = 0
   private var contentByteCount: UInt64 = 0
   private var whole = CRC32C()
   /// The bytes that were given out.
   private(set) var byteCount = 0
+
+  init(chunkByteCount: Int = SnapshotFormat.chunkLimit) { self.chunkByteCount = chunkByteCount }
 
   /// The bytes before the first piece.
   mutating func start(_ label: SnapshotLabel, of cluster: ClusterID) -> [UInt8] {
@@ -71,9 +75,9 @@ struct SnapshotEncoder {
     open += piece
     var bytes: [UInt8] = []
     var done = 0
-    while open.count - done >= SnapshotFormat.chunkLimit {
-      appendChunk(done..<done + SnapshotFormat.chunkLimit, to: &bytes)
-      done += SnapshotFormat.chunkLimit
+    while open.count - done >= chunkByteCount {
+      appendChunk(done..<done + chunkByteCount, to: &bytes)
+      done += chunkByteCount
     }
     open.removeFirst(done)
     return give(bytes)
@@ -144,6 +148,20 @@ package struct SnapshotDecoder: Sendable {
     open.removeFirst(done)
     if stage == .done, !open.isEmpty { throw .trailing(byteCount: open.count) }
     return chunks
+  }
+
+  /// The checksum of everything that was taken by ``takeStart(of:)``.
+  var checksum: CRC32C { whole }
+
+  /// Takes the header or the chunk that stands at the start of these bytes, in full, and what was taken before is complete too.
+  ///
+  /// - Returns: Its length; nil if it is not there in full, or if the chunks are at their end.
+  mutating func takeStart(of bytes: [UInt8]) throws(WireError) -> Int? {
+    if case .chunks = stage, bytes.prefix(4).allSatisfy({ $0 == 0 }) { return nil }
+    open = bytes
+    var chunks: [[UInt8]] = []
+    defer { open = [] }
+    return try takeItem(from: 0, into: &chunks)
   }
 
   /// Takes a header, a chunk or a footer that is there in full; answers its length.

@@ -10,19 +10,25 @@ struct SnapshotSaving: DiskWork {
     case ending([DiskOperation])
   }
 
-  /// How much is written between two syncs, so that no sync has much to do.
-  private static let syncInterval = 8 << 20
-
   private let label: SnapshotLabel
   private let cluster: ClusterID
+  /// How much is written between two syncs, so that no sync has much to do.
+  private let syncInterval: Int
   private let name: String
   private var source: any SnapshotSource
-  private var encoder = SnapshotEncoder()
+  private var encoder: SnapshotEncoder
   private var checksum = CRC32C()
   private var stage = Stage.header
   private var sinceSync = 0
 
-  init(_ label: SnapshotLabel, of cluster: ClusterID, from source: any SnapshotSource) {
+  init(
+    _ label: SnapshotLabel,
+    of cluster: ClusterID,
+    from source: any SnapshotSource,
+    settings: JournalSettings
+  ) {
+    encoder = SnapshotEncoder(chunkByteCount: settings.snapshotChunkByteCount)
+    syncInterval = settings.snapshotSyncInterval
     self.label = label
     self.cluster = cluster
     self.source = source
@@ -40,7 +46,7 @@ struct SnapshotSaving: DiskWork {
       stage = .pieces
       return write(encoder.start(label, of: cluster), at: 0)
     case .pieces:
-      if sinceSync > Self.syncInterval {
+      if sinceSync > syncInterval {
         sinceSync = 0
         return .sync(FileName.new(name))
       }
@@ -61,7 +67,12 @@ struct SnapshotSaving: DiskWork {
     let offset = encoder.byteCount
     let last = write(encoder.end(), at: offset)
     stage = .ending(
-      SnapshotSaving.naming(name, byteCount: encoder.byteCount, checksum: checksum.value)
+      SnapshotSaving.naming(
+        FileName.new(name),
+        name,
+        byteCount: encoder.byteCount,
+        checksum: checksum.value
+      )
     )
     return last
   }
@@ -73,9 +84,13 @@ struct SnapshotSaving: DiskWork {
   }
 
   /// Gives a snapshot that is written its name, and proves that it can be read.
-  static func naming(_ name: String, byteCount: Int, checksum: UInt32) -> [DiskOperation] {
-    let new = FileName.new(name)
-    return [
+  static func naming(
+    _ new: String,
+    _ name: String,
+    byteCount: Int,
+    checksum: UInt32
+  ) -> [DiskOperation] {
+    [
       .sync(new), .verify(new, offset: 0, byteCount: byteCount, checksum: checksum),
       .rename(new, to: name), .syncDirectory,
     ]

@@ -39,6 +39,12 @@ public struct DataDirectory {
       if let snapshot = recovered.snapshot {
         line("snapshot after entry \(snapshot.label.index), \(snapshot.byteCount) bytes")
       }
+      if let part = recovered.incoming {
+        let whole = part.snapshot
+        line(
+          "\(part.byteCount) of \(whole.byteCount) bytes of a snapshot after entry \(whole.mark.index) from another node"
+        )
+      }
       let last = recovered.entries.last?.position ?? recovered.base
       line("\(recovered.entries.count) entries, the last is \(last.index) of term \(last.term)")
       for finding in recovered.findings { line("\(finding)") }

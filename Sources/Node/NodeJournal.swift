@@ -179,6 +179,13 @@ extension Shell {
       \(restored.mark.index) and \(count) log entries, written through \(journal.backEnd)
       """
     )
+    if let part = restored.incoming {
+      let whole = part.snapshot
+      configuration.log?(
+        .info,
+        "has \(part.byteCount) of \(whole.byteCount) bytes of a snapshot through \(whole.mark.index) from before"
+      )
+    }
     return (journal, replica)
   }
 
@@ -198,6 +205,7 @@ extension Shell {
       mark: recovered.snapshot?.label.mark ?? founding,
       entries: recovered.entries,
       snapshot: recovered.snapshot?.descriptor,
+      incoming: recovered.incoming,
       promised: recovered.promised ?? .start
     )
   }

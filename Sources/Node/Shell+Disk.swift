@@ -21,7 +21,8 @@ extension Shell {
       replica.didReceiveSnapshot(received.descriptor, isValid: true, now: now)
     }
     if let refused = report.refusedSnapshot {
-      log(.warning, "a snapshot through \(refused.mark.index) came in damaged and is not used")
+      let reason = report.refusalReason.map { "\($0)" } ?? "it came in damaged"
+      log(.warning, "a snapshot through \(refused.mark.index) is not used: \(reason)")
       replica.didReceiveSnapshot(refused, isValid: false, now: now)
     }
     if let failure = report.snapshotFailure {
@@ -55,7 +56,9 @@ extension Shell {
       replica.didReadSnapshot(read, bytes: journal.bytes(for: read), now: now)
     }
     effects.snapshotReads.removeAll()
-    for chunk in effects.snapshotChunks where !journal.receive(chunk) {
+    for chunk in effects.snapshotChunks {
+      count(.snapshotBytes, chunk.bytes.count)
+      if journal.receive(chunk) { continue }
       replica.didReceiveSnapshot(chunk.snapshot, isValid: false, now: now)
     }
     effects.snapshotChunks.removeAll()

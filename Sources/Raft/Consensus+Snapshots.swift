@@ -6,10 +6,15 @@ package import RoostWire
 // writes and checks files. One part at a time is under way to a follower, so that other traffic goes on.
 
 /// A snapshot that comes from a leader in parts.
-struct IncomingSnapshot: Hashable, Sendable {
-  let snapshot: SnapshotDescriptor
+package struct IncomingSnapshot: Hashable, Sendable {
+  package let snapshot: SnapshotDescriptor
   /// The bytes that were given to the shell, from the first on.
-  var byteCount: UInt64 = 0
+  package internal(set) var byteCount: UInt64
+
+  package init(snapshot: SnapshotDescriptor, byteCount: UInt64 = 0) {
+    self.snapshot = snapshot
+    self.byteCount = byteCount
+  }
 
   /// Whether the shell has all of it, and is looking at it.
   var isWhole: Bool { byteCount == snapshot.byteCount }
@@ -84,7 +89,7 @@ extension Consensus {
       }
       return
     }
-    let transfer = SnapshotTransfer(snapshot: snapshot, received: nil, movedAt: now)
+    let transfer = SnapshotTransfer(snapshot: snapshot, movedAt: now)
     leadership?.progress[slot].becomeSnapshot(transfer)
     offerSnapshot(to: slot, into: &effects)
   }
@@ -113,6 +118,7 @@ extension Consensus {
       receipt.byteCount <= snapshot.byteCount, receipt.byteCount != transfer.received
     else { return }
     leadership?.progress[slot].transfer?.received = receipt.byteCount
+    leadership?.progress[slot].transfer?.hasBegun = receipt.byteCount > 0
     leadership?.progress[slot].transfer?.movedAt = now
     requestPart(for: slot, into: &effects)
   }
@@ -158,8 +164,9 @@ extension Consensus {
       guard let transfer = leadership?.progress[slot].transfer,
         now >= transfer.movedAt.advanced(by: settings.loyalty)
       else { continue }
-      // A newer snapshot takes the place of one of which nothing has arrived.
-      if (transfer.received ?? 0) == 0 {
+      // A newer snapshot takes the place of one of which nothing has arrived. Whoever has a part of one is offered that one
+      // for as long as its file is there, also when it comes back after a while.
+      if !transfer.hasBegun {
         startSnapshot(for: slot, now: now, into: &effects)
       } else {
         leadership?.progress[slot].transfer?.movedAt = now

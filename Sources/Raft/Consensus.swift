@@ -78,6 +78,11 @@ package struct Consensus: Hashable, Sendable {
     commitIndex = restored.mark.index
     memberships = PlacedMembership.all(in: restored)
     snapshot = restored.snapshot
+    precondition(
+      restored.incoming.map { $0.snapshot.mark.index > restored.mark.index && !$0.isWhole } ?? true,
+      "what had come in part is newer than the snapshot, and not all there"
+    )
+    incoming = restored.incoming
     promised = restored.promised
     heardTime = log.lastTime
     heardTimeIn = log.lastTerm

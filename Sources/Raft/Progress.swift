@@ -113,10 +113,17 @@ struct Progress: Hashable, Sendable {
 /// How far a snapshot has been sent to a follower.
 struct SnapshotTransfer: Hashable, Sendable {
   let snapshot: SnapshotDescriptor
-  /// What the follower has; nil before it told.
+  /// What the follower has; nil while that is not known.
   var received: UInt64?
+  /// Whether the follower had some of it when it last told.
+  var hasBegun = false
   /// When something last happened; a transfer that stands still is asked again.
   var movedAt: Instant
+
+  init(snapshot: SnapshotDescriptor, movedAt: Instant) {
+    self.snapshot = snapshot
+    self.movedAt = movedAt
+  }
 }
 
 /// How a future voter learns the log, in rounds (thesis §4.2.1): each round is what the log had when it

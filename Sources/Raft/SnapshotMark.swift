@@ -66,6 +66,8 @@ package struct Restored: Hashable, Sendable {
   package var entries: [Entry]
   /// The newest snapshot, if there is one to send to others.
   package var snapshot: SnapshotDescriptor?
+  /// A newer one of which a part had come from a leader before the node stopped.
+  package var incoming: IncomingSnapshot?
   /// Where the log once ended, if damage has taken a part of it; the start otherwise.
   ///
   /// The node may have acknowledged all up to there. Until its log is as new again it does not campaign,
@@ -78,6 +80,7 @@ package struct Restored: Hashable, Sendable {
     mark: SnapshotMark,
     entries: [Entry] = [],
     snapshot: SnapshotDescriptor? = nil,
+    incoming: IncomingSnapshot? = nil,
     promised: LogPosition = .start
   ) {
     self.incarnation = incarnation
@@ -85,6 +88,7 @@ package struct Restored: Hashable, Sendable {
     self.mark = mark
     self.entries = entries
     self.snapshot = snapshot
+    self.incoming = incoming
     self.promised = promised
   }
 }

@@ -43,6 +43,8 @@ package enum CoverageMark: String, CaseIterable, Sendable {
   case snapshotReceived = "snapshot received"
   case snapshotLoaded = "state replaced by a snapshot"
   case startFromSnapshot = "start from a snapshot"
+  case startWithPartOfSnapshot = "start with a part of a snapshot from another node"
+  case snapshotResumed = "snapshot received that had begun before a restart"
   case powerLostAtStart = "power lost in the middle of a start"
   case startRefusedByDisk = "start refused by the disk"
   case diskLost = "disk lost"

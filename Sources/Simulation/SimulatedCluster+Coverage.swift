@@ -11,6 +11,8 @@ extension SimulatedCluster {
     let last = life.look { $0.consensus.lastIndex }
     life.lastStaged = last
     if recovered.snapshot != nil { meet(.startFromSnapshot) }
+    life.begunBefore = recovered.incoming?.snapshot
+    if recovered.incoming != nil { meet(.startWithPartOfSnapshot) }
     if last < node.lastIndexAtEnd { meet(.entriesLost) }
     if recovered.hardState.vote != .zero { meet(.voteKept) }
     if node.wasLeaderIn != .zero, node.wasLeaderIn == recovered.hardState.term {

@@ -55,11 +55,16 @@ extension SimulatedCluster {
     if let received = report.receivedSnapshot {
       tell("node \(node.id)", "has received the snapshot at \(received.label.index)")
       meet(.snapshotReceived)
+      if received.descriptor == life.begunBefore { meet(.snapshotResumed) }
       life.replica.didReceiveSnapshot(received.descriptor, isValid: true, now: local)
     }
     if let refused = report.refusedSnapshot {
       tell("node \(node.id)", "refuses the snapshot at \(refused.mark.index)")
       life.replica.didReceiveSnapshot(refused, isValid: false, now: local)
+    }
+    if let failure = report.refusalReason {
+      tell("node \(node.id)", "has not written a snapshot that came in: \(failure)")
+      meet(.snapshotFailed)
     }
     if let failure = report.snapshotFailure {
       tell("node \(node.id)", "has not written a snapshot: \(failure)")

@@ -83,6 +83,7 @@ extension SimulatedCluster {
       entries: plan.flaw == .shell(.tailForgottenAtStart)
         ? recovered.entries.dropLast() : recovered.entries,
       snapshot: recovered.snapshot?.descriptor,
+      incoming: recovered.incoming,
       promised: plan.flaw == .shell(.damageForgotten) ? .start : recovered.promised ?? .start
     )
     let local = node.clock.local(at: now)

@@ -192,7 +192,9 @@ extension SimulatedDisk {
     case .operations(var rest):
       guard let operation = rest.next(reading: self) else { return true }
       work = .operations(rest)
-      if case .sync(let name) = operation, lyingSyncs > 0, name.hasSuffix(".snapshot.new") {
+      if case .sync(let name) = operation, lyingSyncs > 0,
+        name.hasSuffix(".snapshot.new") || name.hasSuffix(".partial")
+      {
         lyingSyncs -= 1
       } else {
         try perform(operation)

@@ -82,6 +82,8 @@ final class NodeLife {
   var nextRetry: UInt64 = 0
   /// Where the log once ended, if damage has taken a part of it.
   let promised: LogPosition
+  /// A snapshot of which a part had come before the start.
+  var begunBefore: SnapshotDescriptor?
   /// What was last recorded of it.
   var recorded = ""
   /// How far the judge has seen it apply.

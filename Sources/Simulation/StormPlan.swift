@@ -101,6 +101,7 @@ package struct StormPlan: Sendable {
       groupByteLimit: [2048, 8192, 65536][Int(random.below(3))],
       payloadLimit: hasLargeValues ? 400_000 : 20_000
     )
+    journal.snapshotChunkByteCount = hasLargeValues ? 20_000 : 500
     if random.chance(1, in: 4) {
       diskLatency = SimulatedDisk.Latency(write: 1_000_000...12_000_000)
     }

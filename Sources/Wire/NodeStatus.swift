@@ -49,6 +49,8 @@ package enum StatusField: UInt16, CaseIterable, Sendable {
   case acceptFailures = 40
   /// Events that were handed to connections.
   case events = 41
+  /// Bytes of snapshots that came from a leader.
+  case snapshotBytes = 42
 }
 
 /// A member as one node sees it.

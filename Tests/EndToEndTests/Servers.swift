@@ -117,6 +117,17 @@ final class Servers {
   }
 
   func endpoint(_ node: Int) -> String { "unix:\(folder)/n\(node)" }
+  /// How much there is of a snapshot that a node receives.
+  func partialByteCount(of node: Int) -> Int {
+    let folder = URL(fileURLWithPath: "\(folder)/d\(node)")
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+    let sizes = names.filter { $0.hasSuffix(".partial") }.map { name in
+      let path = folder.appendingPathComponent(name).path
+      return (try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0
+    }
+    return sizes.max() ?? 0
+  }
+
   var endpoints: [String] { (1...count).map { endpoint($0) } }
 
   func log(_ node: Int) -> String {

@@ -1,5 +1,7 @@
 import Foundation
 import RoostClient
+import RoostWire
+import TestSupport
 import Testing
 
 /// Logs that are cut behind snapshots, and members that need one.
@@ -40,6 +42,38 @@ import Testing
     servers.crash(behind)
     try servers.start(behind)
     try await Self.check(one, 159)
+  }
+
+  /// The receiver of a long snapshot is killed in the middle: what had arrived does not come again.
+  @Test(.timeLimit(.minutes(3)))
+  func aReceiverThatIsKilledGoesOnWithWhatHadArrived() async throws {
+    let servers = try Servers(3, ["--snapshot-mb", "1"])
+    defer { servers.end() }
+    let leader = try await servers.leader()
+    let behind = leader % 3 + 1
+    let cluster = try servers.client()
+    try await cluster.put(Array("first".utf8), [1])
+    servers.crash(behind)
+    let value = [UInt8](repeating: 7, count: 500_000)
+    for number in 0..<120 { try await cluster.put(Array("k\(number)".utf8), value) }
+
+    try servers.start(behind)
+    while servers.partialByteCount(of: behind) < 16 << 20 { usleep(500) }
+    servers.crash(behind)
+    let arrived = servers.partialByteCount(of: behind)
+    #expect(!servers.log(behind).contains("received a snapshot"))
+
+    try servers.start(behind)
+    let one = try servers.client(of: [behind])
+    #expect(try await one.get(Array("k119".utf8))?.value == value)
+    let words = /has ([0-9]+) of ([0-9]+) bytes of a snapshot/
+    let found = try #require(try words.firstMatch(in: servers.log(behind)))
+    let (had, whole) = (try #require(Int(found.1)), try #require(Int(found.2)))
+    #expect(had > arrived - (1 << 18) - 8 && had <= arrived)
+    let came = try WireClient(to: servers.endpoint(behind)).status()[.snapshotBytes]
+    #expect(Int(came) == whole - had, "\(came) of \(whole) bytes came after the restart")
+    #expect(servers.log(behind).contains("received a snapshot"))
+    #expect(servers.partialByteCount(of: behind) == 0)
   }
 
   @Test(.timeLimit(.minutes(3)))

@@ -193,12 +193,19 @@ struct JournalLife {
   /// All entries are shorter.
   private let entryLimit: UInt64
   private(set) var objections: [String] = []
+  /// Who sends a snapshot.
+  private var peer: Journal?
+
+  /// What is in every snapshot.
+  static let content = (0..<8000).map { UInt8(truncatingIfNeeded: $0 * 7 >> 3) }
 
   init(seed: UInt64, entryLimit: UInt64 = 1500, flaw: JournalFlaw? = nil) throws {
     self.entryLimit = entryLimit
     random = SplitMix64(seed: seed)
     let variant = CrashLawTests.variants[Int(seed) % CrashLawTests.variants.count]
-    settings = flaw.map { variant.planted($0) } ?? variant
+    var settings = flaw.map { variant.planted($0) } ?? variant
+    settings.snapshotChunkByteCount = 100
+    self.settings = settings
     bench = try JournalBench(settings: settings, disk: SimulatedDisk(random: random.split()))
   }
 
@@ -221,7 +228,7 @@ struct JournalLife {
 
   private mutating func live() throws {
     let count = UInt64(bench.latest.entries.count)
-    switch random.below(10) {
+    switch random.below(12) {
     case 0:
       let term = bench.latest.hardState.term.rawValue + random.below(2)
       bench.append(
@@ -234,6 +241,7 @@ struct JournalLife {
       bench.append([Int(random.below(900))], truncateFrom: from, hardState: HardState(term: term))
     case 2 where !bench.journal.isSavingSnapshot:
       saveSnapshot()
+    case 4, 5: try receiveSnapshot()
     case 3:
       bench.disk.capacity = random.chance(1, in: 2) ? 90_000 : nil
       bench.journal.retry()
@@ -251,7 +259,46 @@ struct JournalLife {
     let index = random.draw(from: bench.snapshotIndex + 1...UInt64(durable.entries.count))
     bench.snapshotIndex = index
     let label = SnapshotTests.label(index, term: durable.entries[Int(index) - 1].term.rawValue)
-    bench.journal.saveSnapshot(label, from: SnapshotTests.Pieces([[1, 2, 3]]))
+    bench.journal.saveSnapshot(label, from: SnapshotTests.Pieces([Self.content]))
+  }
+
+  /// Some bytes of a snapshot from another node: the rest of what is here in part, or the beginning of one of what is durable.
+  private mutating func receiveSnapshot() throws {
+    if peer == nil {
+      let durable = bench.state(after: bench.acknowledged)
+      guard durable.entries.count > Int(bench.snapshotIndex),
+        bench.latest.entries.starts(with: durable.entries)
+      else { return }
+      let index = random.draw(from: bench.snapshotIndex + 1...UInt64(durable.entries.count))
+      bench.snapshotIndex = index
+      peer = try Self.peer(index, term: durable.entries[Int(index) - 1].term.rawValue)
+    }
+    guard let peer, let descriptor = peer.newestSnapshot?.descriptor else { return }
+    let start = bench.journal.isReceiving(descriptor) ? bench.journal.receivingByteCount : 0
+    let count = Int(random.below(3000))
+    let bytes = peer.snapshotBytes(of: descriptor, at: start, byteCount: count) ?? []
+    guard !bytes.isEmpty else { return }
+    do throws(SnapshotRefusal) {
+      try bench.journal.receive(bytes, at: start, of: descriptor)
+    } catch .old {
+      self.peer = nil
+    } catch {
+      objections.append("\(error)")
+    }
+  }
+
+  /// A journal of another node with a snapshot.
+  private static func peer(_ index: UInt64, term: UInt64) throws -> Journal {
+    let identity = JournalIdentity(cluster: JournalBench.identity.cluster, node: NodeID(9))
+    var settings = JournalSettings.tiny
+    settings.snapshotChunkByteCount = 100
+    let disk = SimulatedDisk()
+    let (journal, _) = try Journal.open(on: disk, as: identity, settings: settings)
+    let label = SnapshotTests.label(index, term: term)
+    journal.saveSnapshot(label, from: SnapshotTests.Pieces([content]))
+    disk.finish()
+    _ = journal.poll()
+    return journal
   }
 
   private mutating func die() throws {
@@ -261,10 +308,19 @@ struct JournalLife {
     if let objection = bench.objection(to: bench.recovered) { objections.append(objection) }
     let base = bench.recovered.base.index.rawValue
     if base > bench.snapshotIndex { objections.append("a snapshot that nobody made") }
-    if base > 0, try SnapshotTests.read(bench.journal.readSnapshot()) != [1, 2, 3] {
+    if base > 0, try SnapshotTests.read(bench.journal.readSnapshot()) != Self.content {
       objections.append("another snapshot than was written")
     }
     bench.snapshotIndex = base
+    if let part = bench.recovered.incoming {
+      if part.snapshot != peer?.newestSnapshot?.descriptor {
+        objections.append("a part of a snapshot that nobody sends")
+      }
+      // It stays the newest that is known of the cluster: nothing before it is cut off.
+      bench.snapshotIndex = part.snapshot.mark.index.rawValue
+    } else {
+      peer = nil
+    }
     bench.adopt()
   }
 }

@@ -18,7 +18,7 @@ import RoostWire
 ///     transfer 1 2 | resign 1       1 hands over to 2 | steps down
 ///     cut 1 3 | join                nothing arrives between 1 and 3 | all links are whole again
 ///     snapshot 1 2                  1 saves a snapshot, and keeps two entries behind it
-///     crash 1 | restart 1           1 loses what was not synced
+///     crash 1 [8] | restart 1       1 loses what was not synced, and what it has of a snapshot behind 8 bytes
 ///     time 1                        the cluster time as 1 knows it
 ///     promised 1 2                  1's disk lost what is behind entry 2, and knows where its log ended
 ///     status | log 1 | wire | check what all know | 1's log | what is on the wire | the judge's word
@@ -68,7 +68,8 @@ struct Director {
     case "join": cuts = []
     case "sync": world.sync(first)
     case "settle": settle(without: numbers.map { NodeID($0) })
-    case "crash": world.crash(first, keeping: .nothing)
+    case "crash":
+      world.crash(first, keeping: .nothing, part: numbers.count > 1 ? numbers[1] : nil)
     case "restart": world.restart(first)
     case "deliver", "drop", "repeat": return move(verb, words, numbers)
     case "status", "log", "wire", "check", "progress": return tell(verb, first)

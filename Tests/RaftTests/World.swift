@@ -40,6 +40,8 @@ struct World {
     var entries: [Entry] = []
     var snapshot: SnapshotDescriptor?
     var promised = LogPosition.start
+    /// A snapshot that had come in part when the node stopped.
+    var incoming: IncomingSnapshot?
 
     init(incarnation: Incarnation, mark: SnapshotMark) {
       self.incarnation = incarnation
@@ -56,6 +58,7 @@ struct World {
       if let restart = write.restart {
         mark = restart.mark
         snapshot = restart
+        incoming = nil
         entries = []
       }
       if let first = write.truncateFrom { entries.removeAll { $0.index >= first } }
@@ -75,6 +78,7 @@ struct World {
         mark: mark,
         entries: entries,
         snapshot: snapshot,
+        incoming: incoming.flatMap { $0.snapshot.mark.index > mark.index ? $0 : nil },
         promised: promised
       )
     }
@@ -112,6 +116,8 @@ struct World {
     var writes: [Write] = []
     var applied: LogIndex
     var partOfSnapshot: [UInt8] = []
+    /// The snapshot that the part is of.
+    var incoming: SnapshotDescriptor?
 
     var isWriting: Bool { core != nil && !(writes.isEmpty && effects.write.isEmpty) }
 
@@ -218,15 +224,25 @@ struct World {
     act(id) { $0.didPersist(through: write.ticket, now: now, into: &$1) }
   }
 
-  /// What a crash leaves of the writes that were under way.
+  /// What a crash leaves of the writes that were under way, and of a snapshot that came in part.
   enum Remains {
     case nothing, anything
   }
 
-  mutating func crash(_ id: NodeID, keeping remains: Remains = .anything) {
+  /// Ends a node; of a snapshot that came in part, `part` bytes stay at most.
+  mutating func crash(_ id: NodeID, keeping remains: Remains = .anything, part limit: UInt64? = nil)
+  {
     guard let slot = slot(id), nodes[slot].core != nil else { return }
     nodes[slot].core = nil
-    if remains == .anything { performSome(of: nodes[slot].writes, on: slot) }
+    let part = UInt64(nodes[slot].partOfSnapshot.count)
+    var kept = min(part, limit ?? part)
+    if remains == .anything {
+      performSome(of: nodes[slot].writes, on: slot)
+      if part > 0 { kept = random.below(part + 1) }
+    }
+    nodes[slot].disk.incoming = nodes[slot].incoming.flatMap {
+      kept > 0 ? IncomingSnapshot(snapshot: $0, byteCount: kept) : nil
+    }
     nodes[slot].writes = []
     nodes[slot].effects = Effects()
     judge.forgetReads(of: id)
@@ -257,7 +273,10 @@ struct World {
     if let flaw { core = core.planted(flaw) }
     #endif
     nodes[slot].applied = nodes[slot].disk.mark.index
-    nodes[slot].partOfSnapshot = []
+    let part = nodes[slot].disk.restored.incoming
+    nodes[slot].incoming = part?.snapshot
+    nodes[slot].partOfSnapshot =
+      part.map { Array(Self.bytes(of: $0.snapshot).prefix(Int($0.byteCount))) } ?? []
     nodes[slot].core = core
   }
 
@@ -293,6 +312,7 @@ struct World {
     }
     for chunk in effects.snapshotChunks {
       if chunk.offset == 0 { nodes[slot].partOfSnapshot = [] }
+      nodes[slot].incoming = chunk.snapshot
       nodes[slot].partOfSnapshot += chunk.bytes
     }
     if effects.snapshotIsWanted, savesWhenAsked { saveSnapshot(id) }
