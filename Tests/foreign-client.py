@@ -165,7 +165,21 @@ def main(address):
     assert connection.ask(Connection.WATCH, watch)[:3] == b"\0\0\x0c", "watching"
     heard = connection.frame()
     assert heard[0] == Connection.EVENT and heard[2][0] == 16, "an event of a watch"
-    assert struct.unpack_from("<QQBQI", heard[2], 1)[0] == 7 and short(key) + long(b"one") in heard[2]
+    assert struct.unpack_from("<IQ", heard[2], 1) == (1, 7), "for this watch"
+    assert struct.unpack_from("<QBQI", heard[2], 13)[3] > 0 and short(key) + long(b"one") in heard[2]
+
+    # Another of the same keys is told together with it; whichever way the node tells them, both hear it once.
+    watch = struct.pack("<QB", 8, 0) + short(key) + short(end) + struct.pack("<Q", 0)
+    assert connection.ask(Connection.WATCH, watch)[:3] == b"\0\0\x0c", "watching"
+    writer = Session(address)
+    assert writer.run(put(key, b"two"))[:3] == b"\0\0\1" and writer.run(b"\x12")[:3] == b"\0\0\0"
+    told = []
+    while len(told) < 2:
+        kind, _, body = connection.frame()
+        count = struct.unpack_from("<I", body, 1)[0]
+        assert kind == Connection.EVENT and body[0] == 16 and short(key) + long(b"two") in body
+        told += struct.unpack_from("<%dQ" % count, body, 5)
+    assert sorted(told) == [7, 8], "both watches, once"
 
     locks(address, key)
 

@@ -181,8 +181,17 @@ extension ClientMachine {
     }
   }
 
+  /// News of one watch, or of several that are told the same.
   mutating func didSee(_ event: WatchEvent, now: Instant, into effects: inout ClientEffects) {
-    guard let place = place(ofNumber: event.watch), case .running(let index) = watches[place].state
+    for number in event.watches { didSee(event, ofNumber: number, into: &effects) }
+  }
+
+  private mutating func didSee(
+    _ event: WatchEvent,
+    ofNumber number: UInt64,
+    into effects: inout ClientEffects
+  ) {
+    guard let place = place(ofNumber: number), case .running(let index) = watches[place].state
     else { return }
     let id = watches[place].id
     if let oldest = event.compactedBelow {

@@ -54,6 +54,28 @@ struct ClientWatch: Sendable {
 
   /// Takes in an event, and answers what of it is new.
   mutating func take(_ event: WatchEvent) -> [WatchEvent.Change] {
+    // Mostly all of it is new and nothing follows: then all watches of the event share its list.
+    let changes = !event.hasMore && isNew(event) ? event.changes : pick(event)
+    if !event.hasMore, event.revision >= next {
+      next = Revision(event.revision.rawValue + 1)
+      toldCount = 0
+      skipCount = 0
+    }
+    return changes
+  }
+
+  /// Whether all of an event comes behind what was told, up to where it says to have told everything.
+  private func isNew(_ event: WatchEvent) -> Bool {
+    guard toldCount == 0, skipCount == 0 else { return false }
+    var last = next
+    for change in event.changes {
+      guard change.entry.modified >= last else { return false }
+      last = change.entry.modified
+    }
+    return last <= event.revision
+  }
+
+  private mutating func pick(_ event: WatchEvent) -> [WatchEvent.Change] {
     var changes: [WatchEvent.Change] = []
     changes.reserveCapacity(event.changes.count)
     for change in event.changes {
@@ -70,11 +92,6 @@ struct ClientWatch: Sendable {
       }
       toldCount += 1
       changes.append(change)
-    }
-    if !event.hasMore, event.revision >= next {
-      next = Revision(event.revision.rawValue + 1)
-      toldCount = 0
-      skipCount = 0
     }
     return changes
   }

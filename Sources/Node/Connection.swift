@@ -32,6 +32,8 @@ final class Connection {
   /// Whether watches were asked for on it.
   var watches = false
   var unsentEvents = UnsentEvents()
+  /// Whether it waits for its turn to send events of watches, in the shell's list.
+  var hasEvents = false
   /// Whether the shell has it on its list for the end of the turn.
   var isDirty = false
 

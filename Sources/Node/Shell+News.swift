@@ -32,10 +32,40 @@ struct UnsentEvents {
   }
 }
 
+/// Connections with events of watches to send, each once, in the order in which they began to wait.
+///
+/// It has their tokens alone: one that is closed meanwhile must not stay for its sake.
+struct WatchingConnections {
+  private var tokens: [UInt64] = []
+  private var first = 0
+
+  var isEmpty: Bool { first == tokens.count }
+
+  mutating func add(_ connection: Connection) {
+    guard !connection.hasEvents else { return }
+    connection.hasEvents = true
+    tokens.append(connection.token)
+  }
+
+  /// Takes out the one that has waited longest.
+  mutating func next() -> UInt64? {
+    guard first < tokens.count else { return nil }
+    let token = tokens[first]
+    first += 1
+    if first == tokens.count || first > 1024 {
+      tokens.removeFirst(first)
+      first = 0
+    }
+    return token
+  }
+}
+
 /// What clients are told unasked: which connection it goes to, and when it has left.
 extension Shell {
   /// How many sessions of one connection are told news on it; the oldest is forgotten for one more.
   static let sessionLimitOfConnection = 4096
+  /// Over how many connections events of watches leave in one turn.
+  static let watchSendLimit = 4
 
   /// Remembers over which connection a session sends; `body` is a request, or what claims to be one.
   func noteSession(of body: borrowing Span<UInt8>, on connection: Connection) {
@@ -65,10 +95,22 @@ extension Shell {
       }
       let bytes = effects.news.lockBytes.span.extracting(news.range)
       append(bytes, about: news.session.rawValue, to: connection)
+      markDirty(connection)
     }
+    routeWatchEvents()
+    effects.news.removeAll()
+  }
+
+  private func routeWatchEvents() {
+    guard !effects.news.watches.events.isEmpty else { return }
     var last: Connection?
-    for (watcher, range) in effects.news.watches.events {
-      if last?.token != watcher.connection { last = connections[watcher.connection] }
+    var eventCount = 0
+    for (token, watchCount, range) in effects.news.watches.events {
+      eventCount += watchCount
+      if last?.token != token {
+        last = connections[token]
+        if let last { watching.add(last) }
+      }
       guard let connection = last else { continue }
       let bytes = effects.news.watches.bytes.span.extracting(range)
       append(bytes, about: 0, to: connection)
@@ -76,8 +118,24 @@ extension Shell {
       let end = connection.stream.totalSentByteCount + waiting
       connection.unsentEvents.add(range.count, endingAt: end)
     }
-    count(.events, effects.news.watches.events.count)
-    effects.news.removeAll()
+    count(.events, eventCount)
+  }
+
+  /// Lets events of watches leave over a few connections.
+  ///
+  /// Replies and messages to members do not wait for more of them: what comes to many connections at once leaves over several turns,
+  /// between which the node looks at its sockets. So what later writes have to tell leaves in the same send where
+  /// the node is busy, and at once where it is idle.
+  func flushWatchEvents() {
+    var sendCount = 0
+    while sendCount < Self.watchSendLimit, let token = watching.next() {
+      guard let connection = connections[token] else { continue }
+      connection.hasEvents = false
+      // They may have left together with a reply.
+      guard connection.stream.waitingByteCount > 0 else { continue }
+      flush(connection)
+      sendCount += 1
+    }
   }
 
   private func append(
@@ -90,7 +148,6 @@ extension Shell {
       output.append(contentsOf: event)
       output.endFrame(startedAt: start)
     }
-    markDirty(connection)
   }
 
   /// After a flush: what has left makes room for further events.

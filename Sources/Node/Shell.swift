@@ -45,6 +45,8 @@ final class Shell {
   var nextProgressNote: Instant
   /// Connections with something to send or to change at the end of the turn.
   var dirty: [Connection] = []
+  /// Connections with events of watches, which leave over a few of them a turn.
+  var watching = WatchingConnections()
   var nextToken = Token.firstConnection
   var nextHousekeeping: Instant
   var nextDiskRetry: Instant
@@ -116,7 +118,13 @@ final class Shell {
     perform()
     if now >= nextHousekeeping { keepHouse() }
     flush()
+    flushWatchEvents()
     if ending != nil, advanceEnding() { return endTurn() }
+    guard watching.isEmpty else {
+      // Writes come before their news: those who take part in the next one may wait for this processor.
+      Thread.yield()
+      return 0
+    }
     return min(replica.nextDeadline, nextHousekeeping).nanoseconds
   }
 

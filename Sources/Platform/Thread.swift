@@ -42,4 +42,7 @@ package enum Thread {
     }
     pthread_detach(handle)
   }
+
+  /// Lets others run that wait for this processor; costs next to nothing if nobody does.
+  package static func yield() { sched_yield() }
 }

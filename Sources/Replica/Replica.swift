@@ -37,8 +37,8 @@ package struct Replica: Sendable {
   static let keptByteCount = 32 << 20
   /// How many changes are looked at in one turn for watches that are behind.
   static let catchUpSteps = 1000
-  /// How many steps one turn tells those who keep up, about four an event: a thousand watchers hear in one turn, and so in one
-  /// send a connection.
+  /// How many steps one turn tells those who keep up, about five an event for all watches of a connection that want the same: a
+  /// thousand connections are told in one turn.
   static let tellingSteps = 5000
   /// How many of its own entries a leader writes at once; while they are on their way to the disk, the next batch fills.
   static let unsyncedProposalLimit = 2

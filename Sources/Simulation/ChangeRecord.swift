@@ -25,7 +25,7 @@ struct ChangeRecord {
     output.removeAll()
     table.advance(on: state, into: &output)
     let first = changes.count
-    for (_, range) in output.events {
+    for (_, _, range) in output.events {
       table.didSend(range.count, on: Self.id.connection)
       guard case .watch(let event)? = try? Event(decodingAll: [UInt8](output.bytes[range])) else {
         return (first, "a watch event can't be read")

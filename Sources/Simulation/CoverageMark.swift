@@ -71,6 +71,7 @@ package enum CoverageMark: String, CaseIterable, Sendable {
   case locksTogether = "several locks granted at once"
   case watchResumed = "watch goes on at another node"
   case watchCompacted = "watch ends because history is gone"
+  case watchesToldTogether = "one event tells several watches"
   case watchReplayed = "watch begins in the past"
   case clientToldOfLoss = "client told that a lock may be lost"
   case lockLostWithSession = "lock freed by the end of a session"

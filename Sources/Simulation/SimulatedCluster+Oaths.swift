@@ -47,7 +47,9 @@ extension SimulatedCluster {
       load.owedAnswers = max(load.owedAnswers, connection.owed.count)
       let unsent = connection.outbox.count + (connection.downward?.byteCount ?? 0)
       load.unsentBytes = max(load.unsentBytes, unsent)
-      if connection.watches { watched += clients[connection.client].plan.watches }
+      if connection.watches {
+        watched += clients[connection.client].plan.watches * Self.readerLimit
+      }
     }
     // A client that gave a watch up for another had both for a moment.
     let bounds = MemoryJudge.Bounds(

@@ -87,8 +87,9 @@ extension SimulatedCluster {
       else { continue }
       append(life.effects.news.lockBytes[news.range], news.session.rawValue, connection, life)
     }
-    for (watcher, range) in life.effects.news.watches.events {
-      guard let connection = life.connections[watcher.connection] else { continue }
+    for (token, watchCount, range) in life.effects.news.watches.events {
+      if watchCount > 1 { meet(.watchesToldTogether) }
+      guard let connection = life.connections[token] else { continue }
       append(life.effects.news.watches.bytes[range], 0, connection, life)
       connection.unsentEvents += range.count
     }
@@ -118,13 +119,30 @@ extension SimulatedCluster {
 
   // MARK: Clients
 
+  /// How many watches of a client may want the same.
+  static let readerLimit = 3
+
   func startWatches(of client: SimulatedClient) {
-    for _ in 0..<client.plan.watches { startWatch(client, from: nil) }
+    for _ in 0..<client.plan.watches {
+      var random = client.random.split()
+      let request = drawWatch(client, from: nil, &random)
+      // Several readers of the same share what the connection brings.
+      let readers = random.chance(1, in: 2) ? 1 + random.below(UInt64(Self.readerLimit)) : 1
+      for _ in 0..<readers { startWatch(request, client) }
+    }
   }
 
-  /// Begins to watch some of the keys, from now on or from some time ago.
-  private func startWatch(_ client: SimulatedClient, from start: Revision?) {
+  private func startWatch(_ client: SimulatedClient, from start: Revision) {
     var random = client.random.split()
+    startWatch(drawWatch(client, from: start, &random), client)
+  }
+
+  /// Some of the keys, from now on or from some time ago.
+  private func drawWatch(
+    _ client: SimulatedClient,
+    from start: Revision?,
+    _ random: inout SplitMix64
+  ) -> WatchRequest {
     let prefix = ["", "k", "n", "e", "a"][Int(random.below(5))]
     var first = start ?? .zero
     let newest = judge.oracle.revision.rawValue
@@ -140,6 +158,10 @@ extension SimulatedCluster {
     request.withoutPuts = random.chance(1, in: 10)
     request.withoutRemovals = !request.withoutPuts && random.chance(1, in: 10)
     request.wantsProgress = random.chance(1, in: 2)
+    return request
+  }
+
+  private func startWatch(_ request: WatchRequest, _ client: SimulatedClient) {
     let id = client.machine.watch(request, now: client.now(now), into: &client.effects)
     client.watches[id] = watches.count
     watches.append(
@@ -150,7 +172,8 @@ extension SimulatedCluster {
         known: knownRevision
       )
     )
-    tell("client \(client.number + 1)", "watches '\(prefix)' from \(first) as watch \(id)")
+    let prefix = String(decoding: request.range.start, as: UTF8.self)
+    tell("client \(client.number + 1)", "watches '\(prefix)' from \(request.start) as watch \(id)")
     perform(client)
   }
 

@@ -12,10 +12,29 @@ extension WatchTable {
     var isShared = false
   }
 
+  /// Watches of one connection that are told the same.
+  struct Audience {
+    let connection: UInt64
+    let watches: [UInt64]
+    let wantsPrevious: Bool
+
+    init(_ watches: [UInt64], of party: Party) {
+      connection = party.connection
+      self.watches = watches
+      wantsPrevious = party.request.wantsPrevious
+    }
+
+    init(_ watcher: Watcher) {
+      connection = watcher.id.connection
+      watches = [watcher.id.watch]
+      wantsPrevious = watcher.request.wantsPrevious
+    }
+  }
+
   /// Encoded changes.
   struct LastBody: Sendable {
     var positions: ArraySlice<UInt64> = []
-    var wantsPrevious = false
+    var hasPrevious = false
     var bytes: [UInt8] = []
   }
 
@@ -25,36 +44,30 @@ extension WatchTable {
     case end(UInt64, compactedBelow: Revision)
   }
 
-  /// Whether the watcher's session may still see the range; if not, the watch ends here.
-  mutating func mayBeTold(
-    _ slot: Int,
-    _ watcher: Watcher,
-    _ state: ReplicatedState,
-    _ output: inout WatchOutput
-  ) -> Bool {
-    guard let permits = state.permits, !permits(.read(watcher.request.range), watcher.session)
-    else { return true }
-    send(.end(watcher.next - 1, compactedBelow: .zero), to: slot, &output)
-    cancel(watcher.id)
-    return false
+  /// Whether a session may still see a range.
+  func mayBeTold(_ range: KeyRange, _ session: SessionID, _ state: ReplicatedState) -> Bool {
+    state.permits.map { $0(.read(range), session) } ?? true
   }
 
   /// Appends events with changes, each of them not much longer than a fragment; answers their length.
+  ///
+  /// The connection is one that lives.
   @discardableResult
   mutating func send(
     _ part: EventPart,
-    to slot: Int,
+    to audience: Audience,
     _ state: ReplicatedState,
     _ output: inout WatchOutput
   ) -> Int {
-    guard let watcher = watchers[slot], accounts[watcher.id.connection] != nil else { return 0 }
     let changes = state.keyspace.changes
     let before = output.bytes.count
     var rest = part.positions
     while !rest.isEmpty {
       var byteCount = 0
       let end = rest.firstIndex { position in
-        defer { byteCount += changes[position].eventByteCount(of: watcher.request) }
+        defer {
+          byteCount += changes[position].eventByteCount(withPrevious: audience.wantsPrevious)
+        }
         return byteCount >= fragmentByteCount
       }
       let taken = rest[rest.startIndex..<(end ?? rest.endIndex)]
@@ -64,68 +77,77 @@ extension WatchTable {
       let next = rest.first.map { changes[$0].revision }
       let start = output.bytes.count
       output.bytes.appendHead(
-        of: watcher.id.watch,
+        of: audience.watches,
         next == nil ? part.through : revision,
         flags: (next.map { $0 == revision } ?? part.hasMore) ? 1 : 0,
         count: taken.count
       )
-      if part.isShared, taken.count > 1 {
-        appendShared(taken, for: watcher.request, changes, &output)
+      if part.isShared {
+        appendShared(taken, withPrevious: audience.wantsPrevious, changes, &output)
       } else {
         for position in taken {
-          changes[position].encode(for: watcher.request, into: &output.bytes)
+          changes[position].encode(withPrevious: audience.wantsPrevious, into: &output.bytes)
         }
       }
-      output.events.append((watcher.id, start..<output.bytes.count))
+      didAppend(from: start, to: audience, &output)
     }
-    let byteCount = output.bytes.count - before
-    accounts[watcher.id.connection]?.unsentBytes += byteCount
-    return byteCount
+    return output.bytes.count - before
   }
 
   private mutating func appendShared(
     _ positions: ArraySlice<UInt64>,
-    for request: WatchRequest,
+    withPrevious: Bool,
     _ changes: ChangeLog,
     _ output: inout WatchOutput
   ) {
-    if lastBody.positions != positions || lastBody.wantsPrevious != request.wantsPrevious {
-      lastBody = LastBody(positions: positions, wantsPrevious: request.wantsPrevious)
-      for position in positions { changes[position].encode(for: request, into: &lastBody.bytes) }
+    if lastBody.positions != positions || lastBody.hasPrevious != withPrevious {
+      lastBody = LastBody(positions: positions, hasPrevious: withPrevious)
+      for position in positions {
+        changes[position].encode(withPrevious: withPrevious, into: &lastBody.bytes)
+      }
     }
     output.bytes += lastBody.bytes
   }
 
   /// Appends an event without changes.
-  mutating func send(_ notice: Notice, to slot: Int, _ output: inout WatchOutput) {
-    guard let id = watchers[slot]?.id, accounts[id.connection] != nil else { return }
+  mutating func send(_ notice: Notice, to audience: Audience, _ output: inout WatchOutput) {
     let start = output.bytes.count
     switch notice {
     case .note(let revision):
-      output.bytes.appendHead(of: id.watch, revision, flags: 0, count: 0)
+      output.bytes.appendHead(of: audience.watches, revision, flags: 0, count: 0)
     case .end(let revision, let lowest):
       let event = WatchEvent(
-        watch: id.watch,
+        watches: audience.watches,
         revision: Revision(revision),
         compactedBelow: lowest
       )
       Event.watch(event).encode(into: &output.bytes)
     }
-    output.events.append((id, start..<output.bytes.count))
-    accounts[id.connection]?.unsentBytes += output.bytes.count - start
+    didAppend(from: start, to: audience, &output)
+  }
+
+  private mutating func didAppend(
+    from start: Int,
+    to audience: Audience,
+    _ output: inout WatchOutput
+  ) {
+    let end = output.bytes.count
+    output.events.append((audience.connection, audience.watches.count, start..<end))
+    accounts[audience.connection]?.unsentBytes += end - start
   }
 }
 
 extension [UInt8] {
   /// Appends the front of an `Event` with a `WatchEvent` that does not end its watch.
   fileprivate mutating func appendHead(
-    of watch: UInt64,
+    of watches: [UInt64],
     _ revision: UInt64,
     flags: UInt8,
     count: Int
   ) {
     append(16)
-    append(littleEndian: watch)
+    append(littleEndian: UInt32(watches.count))
+    append(littleEndian: watches)
     append(littleEndian: revision)
     append(flags)
     append(littleEndian: UInt64(0))
@@ -134,19 +156,17 @@ extension [UInt8] {
 }
 
 extension Change {
-  private func told(_ request: WatchRequest) -> Record? {
-    request.wantsPrevious ? previous.flatMap { $0.isTombstone ? nil : $0 } : nil
-  }
+  private var told: Record? { previous.flatMap { $0.isTombstone ? nil : $0 } }
 
-  /// How many bytes ``encode(for:into:)`` appends.
-  func eventByteCount(of request: WatchRequest) -> Int {
+  /// How many bytes ``encode(withPrevious:into:)`` appends.
+  func eventByteCount(withPrevious: Bool) -> Int {
     1 + record.encodedByteCount(withValue: true)
-      + (told(request)?.encodedByteCount(withValue: true) ?? 0)
+      + (withPrevious ? told?.encodedByteCount(withValue: true) ?? 0 : 0)
   }
 
   /// Appends the change as a `WatchEvent.Change`.
-  func encode(for request: WatchRequest, into output: inout [UInt8]) {
-    let previous = told(request)
+  func encode(withPrevious: Bool, into output: inout [UInt8]) {
+    let previous = withPrevious ? told : nil
     output.append((record.isTombstone ? 1 : 0) | (previous == nil ? 0 : 2))
     record.encode(into: &output)
     previous?.encode(into: &output)

@@ -30,10 +30,13 @@ extension WatchTable {
     let changes = state.keyspace.changes
     guard watcher.next > state.keyspace.oldest else {
       let lowest = Revision(state.keyspace.oldest + 1)
-      send(.end(watcher.next - 1, compactedBelow: lowest), to: slot, &output)
+      send(.end(watcher.next - 1, compactedBelow: lowest), to: Audience(watcher), &output)
       return cancel(watcher.id)
     }
-    guard mayBeTold(slot, watcher, state, &output) else { return }
+    guard mayBeTold(watcher.request.range, watcher.session, state) else {
+      send(.end(watcher.next - 1, compactedBelow: .zero), to: Audience(watcher), &output)
+      return cancel(watcher.id)
+    }
     var position = watcher.position
     if position == .max || position < changes.first {
       position = changes.position(ofRevision: watcher.next)
@@ -45,7 +48,7 @@ extension WatchTable {
       steps -= 1
       if watcher.wants(position, state) {
         wanted.append(position)
-        byteCount += changes[position].eventByteCount(of: watcher.request)
+        byteCount += changes[position].eventByteCount(withPrevious: watcher.request.wantsPrevious)
       }
       position += 1
     }
@@ -73,13 +76,13 @@ extension WatchTable {
     if let last = wanted.last, isInside, changes[last].revision == changes[position].revision {
       owesRest = true
       let part = EventPart(positions: wanted[...], through: whole + 1, hasMore: true)
-      send(part, to: slot, state, &output)
+      send(part, to: Audience(watcher), state, &output)
     } else if !wanted.isEmpty {
       let part = EventPart(positions: wanted[...], through: whole, hasMore: false)
-      send(part, to: slot, state, &output)
+      send(part, to: Audience(watcher), state, &output)
     } else if watcher.owesRest, !owesRest {
       // More was announced, and none of it is wanted.
-      send(.note(through: whole), to: slot, &output)
+      send(.note(through: whole), to: Audience(watcher), &output)
     }
     change(slot) { watcher in
       watcher.next = max(watcher.next, whole + 1)
@@ -87,27 +90,32 @@ extension WatchTable {
       watcher.owesRest = owesRest
     }
     guard isDone, hasRoom(watcher.id.connection) else { return }
-    change(slot) { $0.keepsUp = true }
-    index.insert(watcher.request.range, id: slot)
+    join(slot)
   }
 }
 
 extension WatchTable.Watcher {
   /// Whether this watcher is to be told the change at a position.
   func wants(_ position: UInt64, _ state: ReplicatedState) -> Bool {
+    state.keyspace.changes[position].revision >= next && request.wants(position, state)
+  }
+}
+
+extension WatchRequest {
+  /// Whether the change at a position is wanted, if its revision is.
+  func wants(_ position: UInt64, _ state: ReplicatedState) -> Bool {
     let change = state.keyspace.changes[position]
-    guard change.revision >= next else { return false }
     let isRemoval = change.record.isTombstone
     if isRemoval {
       // Made and removed again by one transaction: nobody has ever seen it.
-      guard !request.withoutRemovals, change.previous?.isTombstone == false else { return false }
-    } else if request.withoutPuts {
+      guard !withoutRemovals, change.previous?.isTombstone == false else { return false }
+    } else if withoutPuts {
       return false
     }
     return change.record.withKey { key in
-      guard Record.compare(key, request.range.start.span) >= 0 else { return false }
-      if let end = request.range.end, Record.compare(key, end.span) >= 0 { return false }
-      guard request.newestOnly else { return true }
+      guard Record.compare(key, range.start.span) >= 0 else { return false }
+      if let end = range.end, Record.compare(key, end.span) >= 0 { return false }
+      guard newestOnly else { return true }
       return state.keyspace.map.find(key)?.isSameVersion(as: change.record) ?? isRemoval
     }
   }

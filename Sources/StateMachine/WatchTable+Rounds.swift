@@ -11,8 +11,9 @@ extension WatchTable {
     let positions: Range<UInt64>
     /// The newest revision of ``positions``.
     let revision: UInt64
-    /// Slots to be told, and of each the positions that concern it if those were noted.
-    var found: [(slot: Int, positions: [UInt64]?)] = []
+    /// Parties to be told, and of each where in ``noted`` the positions that concern it stand, if they do.
+    var found: [(party: Int, noted: Range<Int>?)] = []
+    var noted: [UInt64] = []
     /// How many of ``found`` have been told.
     var toldCount = 0
     /// Where to go on finding: a position, and a place in the index.
@@ -27,7 +28,7 @@ extension WatchTable {
   ) {
     let changes = state.keyspace.changes
     while steps > 0, seen < changes.next {
-      if index.count == 0, round == nil {
+      if parties.count == 0, round == nil {
         seen = changes.next
         revision = max(revision, state.keyspace.revision)
         return
@@ -45,10 +46,10 @@ extension WatchTable {
 
   // MARK: Finding
 
-  /// Takes as many whole revisions as few watchers are concerned with, or one, however many that concerns.
+  /// Takes as many whole revisions as few parties are concerned with, or one, however many that concerns.
   private mutating func beginRound(_ state: ReplicatedState, _ steps: inout Int) {
     let changes = state.keyspace.changes
-    var pairs: [(slot: Int, position: UInt64)] = []
+    var pairs: [(party: Int, position: UInt64)] = []
     var end = seen
     while end < changes.next, steps > 0 {
       let revision = changes[end].revision
@@ -57,8 +58,8 @@ extension WatchTable {
       let before = pairs.count
       while isWhole, position < changes.next, changes[position].revision == revision {
         steps -= 1
-        isWhole = index.forEach(around: changes[position].record.key) { slot in
-          pairs.append((slot, position))
+        isWhole = parties.forEach(around: changes[position].record.key) { party in
+          pairs.append((party, position))
           return pairs.count < pairLimit
         }
         position += 1
@@ -73,19 +74,19 @@ extension WatchTable {
       end = position
     }
     steps -= pairs.count
-    pairs.sort { ($0.slot, $0.position) < ($1.slot, $1.position) }
+    pairs.sort { ($0.party, $0.position) < ($1.party, $1.position) }
     var round = Round(
       positions: seen..<end,
       revision: changes[end - 1].revision,
       scanned: end
     )
-    for pair in pairs {
-      if round.found.last?.slot == pair.slot {
-        round.found[round.found.count - 1].positions?.append(pair.position)
-      } else {
-        round.found.append((pair.slot, [pair.position]))
-        change(pair.slot) { $0.isTouched = true }
-      }
+    round.noted = pairs.map(\.position)
+    var first = 0
+    for place in pairs.indices
+    where place + 1 == pairs.count || pairs[place + 1].party != pairs[place].party {
+      round.found.append((pairs[place].party, first..<(place + 1)))
+      _ = parties.touch(pairs[place].party)
+      first = place + 1
     }
     self.round = round
   }
@@ -109,21 +110,16 @@ extension WatchTable {
       steps -= 1
       var newlyFound: [Int] = []
       let limit = steps
-      let isWhole = index.forEach(
+      let isWhole = parties.forEach(
         around: changes[current.scanned].record.key,
         after: current.lastPlace
-      ) { slot in
-        newlyFound.append(slot)
+      ) { party in
+        newlyFound.append(party)
         return newlyFound.count < limit
       }
       steps -= newlyFound.count
-      current.lastPlace = newlyFound.last.flatMap { slot in
-        watchers[slot].map { RangeIndex.Place(start: $0.request.range.start, id: slot) }
-      }
-      for slot in newlyFound where watchers[slot]?.isTouched == false {
-        change(slot) { $0.isTouched = true }
-        current.found.append((slot, nil))
-      }
+      current.lastPlace = newlyFound.last.flatMap { parties.place(of: $0) }
+      for party in newlyFound where parties.touch(party) { current.found.append((party, nil)) }
       if isWhole {
         current.scanned += 1
         current.lastPlace = nil
@@ -144,48 +140,81 @@ extension WatchTable {
     guard var current = round else { return true }
     round = nil
     while current.toldCount < current.found.count, steps > 0 {
-      let (slot, positions) = current.found[current.toldCount]
+      let (number, noted) = current.found[current.toldCount]
       current.toldCount += 1
       steps -= 1
-      // Whoever came into the slot meanwhile is not concerned.
-      guard let watcher = watchers[slot], watcher.isTouched else { continue }
-      change(slot) { $0.isTouched = false }
-      guard watcher.keepsUp else { continue }
-      let wanted = (positions ?? Array(current.positions)).filter { watcher.wants($0, state) }
-      if positions == nil { steps -= current.positions.count }
+      // Those whose party ended meanwhile are not concerned, nor is another of the same number.
+      guard var party = parties.takeTouched(number) else { continue }
+      let positions = noted.map { current.noted[$0] } ?? Array(current.positions)[...]
+      if noted == nil { steps -= positions.count }
+      let wanted = positions.filter { party.request.wants($0, state) }
       let part = EventPart(
         positions: wanted[...],
         through: current.revision,
-        isShared: positions == nil
+        isShared: current.found.count > 1
       )
-      tell(slot, watcher, part, state, &steps, &output)
+      let outcome = tell(part, to: &party, state, &steps, &output)
+      parties.putBack(party, as: number)
+      switch outcome {
+      case .told: break
+      case .tooMuch:
+        // To be taken out of the index costs more than to be looked at.
+        steps -= 6 + party.members.count
+        leaveBehind(number)
+      case .refused:
+        steps -= 10 * party.members.count
+        end(party, &output)
+      }
     }
     lastBody = LastBody()
     round = current
     return current.toldCount == current.found.count
   }
 
+  private enum Outcome {
+    case told
+    /// What is long is told from history, which can stop in the middle; so are those who read slowly.
+    case tooMuch
+    case refused
+  }
+
   private mutating func tell(
-    _ slot: Int,
-    _ watcher: Watcher,
     _ part: EventPart,
+    to party: inout Party,
     _ state: ReplicatedState,
     _ steps: inout Int,
     _ output: inout WatchOutput
-  ) {
-    guard !part.positions.isEmpty else { return }
-    var byteCount = 0
+  ) -> Outcome {
+    guard let first = part.positions.first else { return .told }
+    let changes = state.keyspace.changes
+    var byteCount = 8 * party.members.count
     for position in part.positions {
-      byteCount += state.keyspace.changes[position].eventByteCount(of: watcher.request)
+      byteCount += changes[position].eventByteCount(withPrevious: party.request.wantsPrevious)
     }
-    // What is long is told from history, which can stop in the middle.
-    guard byteCount <= fragmentByteCount, hasRoom(watcher.id.connection, for: byteCount) else {
-      // To be taken out of the index costs more than to be looked at.
-      steps -= 7
-      return leaveBehind(slot)
+    guard byteCount <= fragmentByteCount, hasRoom(party.connection, for: byteCount) else {
+      return .tooMuch
     }
-    guard mayBeTold(slot, watcher, state, &output) else { return }
-    steps -= 2 + send(part, to: slot, state, &output) / 512
-    change(slot) { $0.next = max($0.next, part.through + 1) }
+    guard mayBeTold(party.request.range, party.session, state) else { return .refused }
+    let oldest = changes[first].revision
+    let (watches, later) = party.advance(from: oldest, through: part.through)
+    if !watches.isEmpty {
+      steps -= 2 + send(part, to: Audience(watches, of: party), state, &output) / 512
+    }
+    // Who began in the middle of it wants the rest alone.
+    for member in later {
+      let rest = part.positions.drop { changes[$0].revision < member.next }
+      let own = EventPart(positions: rest, through: part.through)
+      steps -= 3 + send(own, to: Audience([member.watch], of: party), state, &output) / 512
+    }
+    return .told
+  }
+
+  /// Ends the watches of those who may not read their range any more.
+  private mutating func end(_ party: Party, _ output: inout WatchOutput) {
+    for member in party.members {
+      let audience = Audience([member.watch], of: party)
+      send(.end(member.next - 1, compactedBelow: .zero), to: audience, &output)
+      cancel(WatcherID(connection: party.connection, watch: member.watch))
+    }
   }
 }

@@ -14,8 +14,8 @@ package struct WatcherID: Hashable, Sendable {
 /// Events for watchers, in one buffer that is used again turn after turn.
 package struct WatchOutput: Sendable {
   package internal(set) var bytes: [UInt8] = []
-  /// For whom each `Event` in ``bytes`` is, and where it lies.
-  package internal(set) var events: [(watcher: WatcherID, bytes: Range<Int>)] = []
+  /// For which connection each `Event` in ``bytes`` is, how many of its watches it names, and where it lies.
+  package internal(set) var events: [(connection: UInt64, watchCount: Int, bytes: Range<Int>)] = []
 
   package init() {}
 
@@ -28,7 +28,7 @@ package struct WatchOutput: Sendable {
 /// The watches of one node's clients: not part of the replicated state, but moved on along its changes.
 ///
 /// A watcher that keeps up is found through an index by the key that changed, so what a write costs does
-/// not grow with watches elsewhere. When a connection has more than its budget of bytes unsent, its watchers are left
+/// not grow with watches elsewhere. Those of one connection that want the same are found and told together. When a connection has more than its budget of bytes unsent, its watchers are left
 /// behind, and later told what they missed from the retained history; nothing is buffered for them. Either way each
 /// is told every change of its range once, in order, whole revisions at a time or in marked fragments.
 ///
@@ -39,16 +39,17 @@ package struct WatchTable: Sendable {
     let id: WatcherID
     let request: WatchRequest
     let session: SessionID
-    /// The first revision that it has not been told wholly.
+    /// The first revision that it has not been told wholly; while it keeps up, its party knows better.
     var next: UInt64
-    /// Whether it is told by the keys that change, from the index; else from history, as its turn comes.
-    var keepsUp: Bool
     /// While it is behind: the position to go on at.
     var position: UInt64
+    /// While it keeps up: with whom it is told.
+    var party: Int?
     /// Whether a fragment of revision `next` was sent that announced more.
     var owesRest = false
-    /// Whether the round under way concerns it.
-    var isTouched = false
+
+    /// Whether it is told by the keys that change, from the index; else from history, as its turn comes.
+    var keepsUp: Bool { party != nil }
   }
 
   /// What one connection's watchers have in common.
@@ -65,13 +66,14 @@ package struct WatchTable: Sendable {
   let byteBudget: Int
   /// An event is cut here, and goes on in the next.
   let fragmentByteCount: Int
-  /// Watchers of one round that are found in one go; a revision that more watch is told over several calls.
+  /// Parties of one round that are found in one go; a revision that concerns more is told over several calls.
   let pairLimit: Int
   var watchers = ChunkedArray<Watcher?>()
   private var free: [Int] = []
   /// Slots by connection and number, most significant byte first.
   private var slots = OrderedMap()
-  var index = RangeIndex()
+  /// Those who keep up, in parties, and the ranges of these.
+  var parties = PartyTable()
   /// Connections that have watches, by number.
   var accounts: [UInt64: Account] = [:]
   /// Connections with watchers that are behind and can be told, in turn; some are gone meanwhile.
@@ -80,7 +82,7 @@ package struct WatchTable: Sendable {
   var lastBody = LastBody()
   /// Connections whose watches end, in steps.
   private var closing: [UInt64] = []
-  /// The next slot to get a note of progress, while notes are given.
+  /// The next party to get a note of progress, while notes are given.
   private var noted: Int?
   /// The position of the first change that the table has not told those who keep up.
   var seen: UInt64
@@ -150,14 +152,13 @@ package struct WatchTable: Sendable {
       request: request,
       session: session,
       next: start,
-      keepsUp: keepsUp,
       position: state.keyspace.changes.position(ofRevision: start)
     )
     let slot = free.popLast() ?? watchers.count
     if slot == watchers.count { watchers.append(watcher) } else { watchers[slot] = watcher }
     slots.setSlot(UInt32(slot), under: id.key)
     accounts[id.connection, default: Account()].count += 1
-    if keepsUp { index.insert(request.range, id: slot) } else { queue(slot, of: id.connection) }
+    if keepsUp { join(slot) } else { queue(slot, of: id.connection) }
     return Revision(start)
   }
 
@@ -171,7 +172,7 @@ package struct WatchTable: Sendable {
       return 1
     }
     slots.remove(key.span)
-    if watcher.keepsUp { index.remove(watcher.request.range, id: slot) }
+    if let party = watcher.party { parties.remove(slot, from: party) }
     accounts[id.connection]?.count -= 1
     watchers[slot] = nil
     free.append(slot)
@@ -270,15 +271,16 @@ package struct WatchTable: Sendable {
   }
 
   private mutating func noteProgress(_ steps: inout Int, into output: inout WatchOutput) {
-    while let slot = noted, steps > 0 {
-      guard slot < watchers.count else { return noted = nil }
-      noted = slot + 1
+    while let number = noted, steps > 0 {
+      guard number < parties.limit else { return noted = nil }
+      noted = number + 1
       steps -= 1
-      guard let watcher = watchers[slot], watcher.keepsUp, watcher.request.wantsProgress,
-        watcher.next <= revision + 1, hasRoom(watcher.id.connection)
+      guard let party = parties[number], party.request.wantsProgress, hasRoom(party.connection)
       else { continue }
-      steps -= 2
-      send(.note(through: revision), to: slot, &output)
+      let watches = party.members.filter { $0.next <= revision + 1 }.map(\.watch)
+      guard !watches.isEmpty else { continue }
+      steps -= 2 + watches.count / 64
+      send(.note(through: revision), to: Audience(watches, of: party), &output)
     }
   }
 
@@ -286,26 +288,33 @@ package struct WatchTable: Sendable {
   /// to be told was forgotten.
   private mutating func loseTrack(_ state: ReplicatedState) {
     round = nil
-    index = RangeIndex()
-    for slot in 0..<watchers.count {
-      change(slot) { $0.isTouched = false }
-      leaveBehind(slot, isInIndex: false)
-    }
+    for party in parties.removeAll() { fallBehind(party) }
     seen = state.keyspace.changes.next
     revision = max(revision, state.keyspace.revision)
   }
 
-  /// Lets a watcher that kept up be told from history from now on.
-  mutating func leaveBehind(_ slot: Int, isInIndex: Bool = true) {
-    guard let watcher = watchers[slot], watcher.keepsUp else { return }
-    if isInIndex { index.remove(watcher.request.range, id: slot) }
+  /// Lets a watcher be told with those who keep up from now on.
+  mutating func join(_ slot: Int) {
+    guard let watcher = watchers[slot] else { return }
+    let party = parties.add(watcher, in: slot)
+    change(slot) { $0.party = party }
+  }
+
+  /// Lets those of a party be told from history from now on.
+  mutating func leaveBehind(_ number: Int) {
+    if let party = parties.remove(number) { fallBehind(party) }
+  }
+
+  private mutating func fallBehind(_ party: Party) {
     let revision = revision
-    change(slot) { watcher in
-      watcher.keepsUp = false
-      watcher.next = max(watcher.next, revision + 1)
-      watcher.position = .max
+    for member in party.members {
+      change(member.slot) { watcher in
+        watcher.party = nil
+        watcher.next = max(member.next, revision + 1)
+        watcher.position = .max
+      }
+      queue(member.slot, of: party.connection)
     }
-    queue(slot, of: watcher.id.connection)
   }
 
   /// Whether a connection lives and has less than its budget unsent, with so many bytes more.

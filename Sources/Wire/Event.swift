@@ -8,16 +8,17 @@ package enum Event: Hashable, Sendable {
   case lockResolved(SequenceNumber, Reply)
   /// Kind 2: an operator took away a grant; its token, 8 bytes, and the lock's name, 2+n bytes.
   case lockLost(token: UInt64, name: [UInt8])
-  /// Kind 16: what a watch saw.
+  /// Kind 16: what a watch saw, or several that saw the same.
   case watch(WatchEvent)
 }
 
-/// Kind 16: news of one watch.
+/// Kind 16: news of one watch, or of several on one connection that are told the same at the same moment.
 ///
 ///     size  field
-///     8     watch      the client's number for it
-///     8     revision   everything of the watch up to here has now been sent, unless more follows
-///     1     flags      bit 0: more of this revision follows; bit 1: the watch ends here
+///     4     watches    how many follow, at least one
+///     8n    watch      the client's number for each; none stands there twice
+///     8     revision   everything of these watches up to here has now been sent, unless more follows
+///     1     flags      bit 0: more of this revision follows; bit 1: these watches end here
 ///     8     oldest     the lowest revision that a watch can start from, if it ends here; else 0
 ///     4     changes    how many follow; none: a progress note
 ///     ...   changes
@@ -40,7 +41,8 @@ package struct WatchEvent: Hashable, Sendable {
     }
   }
 
-  package let watch: UInt64
+  /// Whom it concerns; at least one.
+  package let watches: [UInt64]
   package let revision: Revision
   package let hasMore: Bool
   /// Set when the watch ends because history before this revision is gone.
@@ -48,13 +50,14 @@ package struct WatchEvent: Hashable, Sendable {
   package let changes: [Change]
 
   package init(
-    watch: UInt64,
+    watches: [UInt64],
     revision: Revision,
     hasMore: Bool = false,
     compactedBelow: Revision? = nil,
     changes: [Change] = []
   ) {
-    self.watch = watch
+    precondition(!watches.isEmpty, "news concerns somebody")
+    self.watches = watches
     self.revision = revision
     self.hasMore = hasMore
     self.compactedBelow = compactedBelow
@@ -93,7 +96,7 @@ extension Event: WireCodable {
 
 extension WatchEvent: WireCodable {
   package init(decoding input: inout Span<UInt8>) throws(WireError) {
-    watch = try input.read()
+    watches = try input.readWatches()
     revision = try Revision(decoding: &input)
     let flags = try input.read(UInt8.self)
     guard flags < 4 else { throw .invalid("watch flags") }
@@ -105,11 +108,26 @@ extension WatchEvent: WireCodable {
   }
 
   package func encode(into output: inout [UInt8]) {
-    output.append(littleEndian: watch)
+    output.append(littleEndian: UInt32(watches.count))
+    output.append(littleEndian: watches)
     revision.encode(into: &output)
     output.append((hasMore ? 1 : 0) | (compactedBelow == nil ? 0 : 2))
     (compactedBelow ?? .zero).encode(into: &output)
     output.append(list: changes)
+  }
+}
+
+extension Span<UInt8> {
+  fileprivate mutating func readWatches() throws(WireError) -> [UInt64] {
+    let count = Int(try read(UInt32.self))
+    guard count > 0 else { throw .invalid("watch count") }
+    guard self.count / 8 >= count else {
+      throw .truncated(needed: 8 * count, available: self.count)
+    }
+    var watches: [UInt64] = []
+    watches.reserveCapacity(count)
+    for _ in 0..<count { watches.append(try read()) }
+    return watches
   }
 }
 

@@ -70,6 +70,17 @@ extension [UInt8] {
     unsafe Swift.withUnsafeBytes(of: value.littleEndian) { unsafe append(contentsOf: $0) }
   }
 
+  /// Appends integers one behind the other, each least significant byte first.
+  @inlinable
+  package mutating func append(littleEndian values: [UInt64]) {
+    #if _endian(little)
+    // SAFETY: any integers are bytes, which are read while the array lives.
+    unsafe values.withUnsafeBytes { unsafe append(contentsOf: $0) }
+    #else
+    for value in values { append(littleEndian: value) }
+    #endif
+  }
+
   /// Appends bytes behind their length as a 32-bit number.
   @inlinable
   package mutating func append(prefixed bytes: [UInt8]) {

@@ -27,6 +27,7 @@ final class StateShapes {
     largeValues()
     leaseShapes()
     watchShapes()
+    scatteredWatchShape()
   }
 
   // MARK: Driving
@@ -278,20 +279,38 @@ extension StateShapes {
       table.advance(on: state, into: &output)
       let nanoseconds = watch.nanoseconds
       calls += 1
-      events += output.events.count
+      events += Self.count(output)
       if nanoseconds > longest {
         longest = nanoseconds
         place = "call \(calls), \(Stopwatch.pageFaults() - faults) page faults"
       }
-      for (id, bytes) in output.events { table.didSend(bytes.count, on: id.connection) }
+      for event in output.events { table.didSend(event.bytes.count, on: event.connection) }
     } while table.hasWork
     return (longest, calls, events)
+  }
+
+  /// How many watches were told something.
+  private static func count(_ output: WatchOutput) -> Int {
+    output.events.reduce(0) { $0 + $1.watchCount }
   }
 
   private func show(_ name: String, _ result: (longest: UInt64, calls: Int, events: Int)) {
     print(
       "\(name): longest \(result.longest / 1000) us (\(place)), calls \(result.calls), events \(result.events)"
     )
+  }
+
+  /// Everybody on a connection of its own, so that no two are told together.
+  private func scatteredWatchShape() {
+    var table = WatchTable(beside: state)
+    var output = WatchOutput()
+    for number in UInt64(0)..<UInt64(count) {
+      let request = WatchRequest(watch: 1, range: KeyRange(prefix: [107]))
+      let id = WatcherID(connection: number, watch: 1)
+      _ = try? table.start(request, as: id, by: sessions[0], on: state)
+    }
+    put(0..<1, [UInt8](repeating: 7, count: 256), lease: nil)
+    show("\(count) connections watch a key that is put", drain(&table, &output))
   }
 
   private func watchShapes() {
@@ -334,8 +353,8 @@ extension StateShapes {
       if nanoseconds > big.longest {
         place = "call \(big.calls + 1), \(Stopwatch.pageFaults() - faults) page faults"
       }
-      big = (max(big.longest, nanoseconds), big.calls + 1, big.events + output.events.count)
-      for (id, bytes) in output.events { table.didSend(bytes.count, on: id.connection) }
+      big = (max(big.longest, nanoseconds), big.calls + 1, big.events + Self.count(output))
+      for event in output.events { table.didSend(event.bytes.count, on: event.connection) }
     }
     show("\(count) watch a value of 1 MiB, the first calls", big)
     let closing = Stopwatch()

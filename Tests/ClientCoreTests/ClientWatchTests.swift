@@ -28,7 +28,7 @@ import Testing
     on link: LinkID
   ) {
     let event = WatchEvent(
-      watch: number,
+      watches: [number],
       revision: Revision(revision),
       hasMore: hasMore,
       changes: changes
@@ -108,7 +108,11 @@ import Testing
 
   @Test func compactedHistoryEndsAWatch() throws {
     var (world, link, id, first) = try Self.started()
-    let end = WatchEvent(watch: first.watch, revision: Revision(5), compactedBelow: Revision(90))
+    let end = WatchEvent(
+      watches: [first.watch],
+      revision: Revision(5),
+      compactedBelow: Revision(90)
+    )
     world.tell(.watch(end), on: link)
     #expect(world.effects.notices.last == .watch(id, .compacted(oldest: Revision(90))))
     world.machine.didBreak(link, because: "reset", now: world.now, into: &world.effects)
@@ -155,5 +159,101 @@ import Testing
       if case .watch(let id, .changes) = notice { id } else { nil }
     }
     #expect(told == ids.reversed())
+  }
+
+  /// A conversation in which so many watches of the same range run from revision 3 on.
+  private static func several(
+    _ count: Int,
+    _ change: (inout ClientSettings) -> Void = { _ in }
+  ) throws -> (Conversation, LinkID, [WatchID], [UInt64]) {
+    var world = Conversation(endpoints: 2, change)
+    let ids = (0..<count).map { _ in
+      world.machine.watch(
+        WatchRequest(watch: 0, range: range, start: Revision(3)),
+        now: world.now,
+        into: &world.effects
+      )
+    }
+    let link = try world.accept()
+    let numbers = try asked(&world).map(\.1.watch)
+    return (world, link, ids, numbers)
+  }
+
+  private static func tell(
+    _ world: inout Conversation,
+    _ numbers: [UInt64],
+    through revision: UInt64,
+    _ changes: [WatchEvent.Change],
+    on link: LinkID
+  ) {
+    let event = WatchEvent(watches: numbers, revision: Revision(revision), changes: changes)
+    world.tell(.watch(event), on: link)
+  }
+
+  private static func toldTo(_ world: Conversation) -> [WatchID: [UInt64]] {
+    var told: [WatchID: [UInt64]] = [:]
+    for notice in world.effects.notices {
+      guard case .watch(let id, .changes(let changes, _, _)) = notice else { continue }
+      told[id, default: []] += changes.map { $0.entry.modified.rawValue }
+    }
+    return told
+  }
+
+  @Test func oneEventTellsAllWatchesThatItNames() throws {
+    var (world, link, ids, numbers) = try Self.several(3)
+    let stranger = numbers[2] + 1
+    Self.tell(&world, numbers + [stranger], through: 4, [Self.change(3), Self.change(4)], on: link)
+    Self.tell(&world, [numbers[2], numbers[0]], through: 5, [Self.change(5)], on: link)
+    #expect(Self.toldTo(world) == [ids[0]: [3, 4, 5], ids[1]: [3, 4], ids[2]: [3, 4, 5]])
+    world.machine.didBreak(link, because: "reset", now: world.now, into: &world.effects)
+    _ = try world.accept()
+    let starts = try Self.asked(&world).map(\.1.start.rawValue)
+    #expect(starts.sorted() == [5, 6, 6], "each goes on behind what it was told")
+  }
+
+  @Test func aWatchThatWasCancelledHearsNothingOfAnEventForSeveral() throws {
+    var (world, link, ids, numbers) = try Self.several(3)
+    world.machine.cancelWatch(ids[1], now: world.now, into: &world.effects)
+    // The node sent it before it knew.
+    Self.tell(&world, numbers, through: 3, [Self.change(3)], on: link)
+    #expect(Self.toldTo(world) == [ids[0]: [3], ids[2]: [3]])
+  }
+
+  @Test func eachWatchOfAnEventTakesOfItWhatItHasNotHeard() throws {
+    var (world, link, ids, numbers) = try Self.several(2)
+    Self.tell(&world, [numbers[0]], through: 4, [Self.change(3), Self.change(4)], on: link)
+    Self.tell(&world, numbers, through: 5, (3...5).map { Self.change($0) }, on: link)
+    // An event that names a watch twice tells it once.
+    Self.tell(&world, [numbers[0], numbers[0]], through: 6, [Self.change(6)], on: link)
+    #expect(Self.toldTo(world) == [ids[0]: [3, 4, 5, 6], ids[1]: [3, 4, 5]])
+  }
+
+  @Test func oneSlowReaderOfAnEventForSeveralStopsItsOwnWatchAlone() throws {
+    var (world, link, ids, numbers) = try Self.several(2) { $0.watchByteBudget = 200 }
+    Self.tell(&world, numbers, through: 4, [Self.change(3), Self.change(4)], on: link)
+    world.machine.didRead(134, of: ids[1], now: world.now, into: &world.effects)
+    Self.tell(&world, numbers, through: 6, [Self.change(5), Self.change(6)], on: link)
+    let cancelled = try world.takeFrames().filter { $0.kind == .cancelWatch }
+    var first: [UInt8] = []
+    first.append(littleEndian: numbers[0])
+    #expect(cancelled.map(\.body) == [first])
+    Self.tell(&world, numbers, through: 7, [Self.change(7)], on: link)
+    #expect(Self.toldTo(world) == [ids[0]: [3, 4, 5, 6], ids[1]: [3, 4, 5, 6, 7]])
+  }
+
+  @Test func anEndEndsAllWatchesThatItNames() throws {
+    var (world, link, ids, numbers) = try Self.several(3)
+    let end = WatchEvent(
+      watches: Array(numbers[..<2]),
+      revision: Revision(3),
+      compactedBelow: Revision(9)
+    )
+    world.tell(.watch(end), on: link)
+    Self.tell(&world, numbers, through: 3, [Self.change(3)], on: link)
+    #expect(Self.toldTo(world) == [ids[2]: [3]])
+    let ends = world.effects.notices.filter { notice in
+      ids[..<2].contains { notice == .watch($0, .compacted(oldest: Revision(9))) }
+    }
+    #expect(ends.count == 2)
   }
 }

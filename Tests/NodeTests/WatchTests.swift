@@ -33,7 +33,7 @@ import Testing
       let frame = try #require(try watcher.next())
       #expect(frame.kind == .event && frame.correlation == 0)
       let event = try Self.news(try #require(frame.event))
-      #expect(event.watch == 1 && event.revision == revision)
+      #expect(event.watches == [1] && event.revision == revision)
       #expect(event.changes.map(\.entry.key) == [Array("b".utf8)])
     }
   }
@@ -69,7 +69,7 @@ import Testing
       var last: UInt8 = 0
       while last < 99 {
         let event = try Self.news(watcher.event())
-        #expect(event.watch == 2)
+        #expect(event.watches == [2])
         last = event.changes.last?.entry.value.first ?? last
       }
       #expect(try watcher.call(.cancelWatch, one).reply == .done, "also a second time")
@@ -125,9 +125,39 @@ import Testing
       var told: [UInt64: [UInt64]] = [:]
       while told.values.reduce(0, { $0 + $1.count }) < 60 * numbers.count {
         let event = try Self.news(watcher.event())
-        told[event.watch, default: []] += event.changes.map(\.entry.version)
+        for watch in event.watches {
+          told[watch, default: []] += event.changes.map(\.entry.version)
+        }
       }
       for number in numbers { #expect(told[number] == Array(1...60), "watch \(number)") }
+    }
+  }
+
+  /// More connections than the node sends to in one turn, and some go away while they wait for theirs.
+  @Test(.timeLimit(.minutes(1)))
+  func manyConnectionsHearEverythingInOrderWhileOthersGoAway() async throws {
+    try await withLoneNode { node in
+      var watchers = try (0..<30).map { _ in try WireClient(to: node.address) }
+      for watcher in watchers {
+        for number in UInt64(1)...3 { _ = try watcher.call(.watch, Self.watch(number)) }
+      }
+      let writer = try WireClient(to: node.address)
+      for value in UInt8(1)...100 {
+        _ = try writer.put("k", [value])
+        if value % 10 == 0 { watchers.removeLast() }
+      }
+      for watcher in watchers {
+        var told: [UInt64: [UInt8]] = [:]
+        while told.values.reduce(0, { $0 + $1.count }) < 300 {
+          let event = try Self.news(watcher.event())
+          for watch in event.watches {
+            told[watch, default: []] += event.changes.compactMap(\.entry.value.first)
+          }
+        }
+        #expect(told.count == 3 && told.values.allSatisfy { $0 == Array(1...100) })
+      }
+      for _ in 0..<1000 where try writer.status()[.watches] > 60 { usleep(1000) }
+      #expect(try writer.status()[.watches] == 60)
     }
   }
 

@@ -42,6 +42,16 @@ import Testing
   @Test(arguments: CommandExamples.events.map { $0.event })
   func events(_ event: Event) throws { try check(event, Event.self) }
 
+  @Test func anEventOfWatchesNamesOneAtLeastAndNoMoreThanItHolds() {
+    let event = Event.watch(WatchEvent(watches: [7, 9, 1 << 40], revision: Revision(3)))
+    #expect((try? Event(decodingAll: event.encoded())) == event)
+    for count in [UInt32](0...2) + [4, 5, 1 << 29, .max] {
+      var bytes = event.encoded()
+      bytes.overwrite(at: 1, littleEndian: count)
+      #expect((try? Event(decodingAll: bytes)) == nil, "\(count) watches")
+    }
+  }
+
   @Test func watches() throws { try check(CommandExamples.watch, WatchRequest.self) }
 
   @Test(arguments: UInt64(1)...4)

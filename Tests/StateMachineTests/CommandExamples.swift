@@ -199,7 +199,7 @@ enum CommandExamples {
       "watch event",
       .watch(
         WatchEvent(
-          watch: 1,
+          watches: [1, 4],
           revision: Revision(8),
           hasMore: true,
           changes: [WatchEvent.Change(isRemoval: false, entry: entry, previous: entry)]
@@ -208,7 +208,7 @@ enum CommandExamples {
     ),
     (
       "watch end",
-      .watch(WatchEvent(watch: 1, revision: Revision(3), compactedBelow: Revision(100)))
+      .watch(WatchEvent(watches: [1], revision: Revision(3), compactedBelow: Revision(100)))
     ),
   ]
 

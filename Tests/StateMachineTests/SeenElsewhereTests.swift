@@ -227,9 +227,9 @@ import Testing
   ) throws -> [UInt64] {
     var output = WatchOutput()
     table.advance(on: driver.state, into: &output)
-    return try output.events.flatMap { id, bytes -> [UInt64] in
-      guard id.watch == request.watch,
-        case .watch(let event) = try Event(decodingAll: Array(output.bytes[bytes]))
+    return try output.events.flatMap { _, _, bytes -> [UInt64] in
+      guard case .watch(let event) = try Event(decodingAll: Array(output.bytes[bytes])),
+        event.watches.contains(request.watch)
       else { return [] }
       return event.changes.map { $0.entry.modified.rawValue }
     }

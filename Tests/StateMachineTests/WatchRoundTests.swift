@@ -25,27 +25,27 @@ import Testing
       _ = try driver.apply(at(session, sequence, acked: sequence), .operation(operation))
     }
 
-    mutating func watch(_ number: UInt64, start: UInt64 = 0) throws {
+    mutating func watch(_ number: UInt64, start: UInt64 = 0, on connection: UInt64? = nil) throws {
       try table.start(
         WatchRequest(watch: number, range: .everything, start: Revision(start)),
-        as: WatcherID(connection: number % 2, watch: number),
+        as: WatcherID(connection: connection ?? number % 2, watch: number),
         by: session,
         on: driver.state
       )
     }
 
-    /// One call; answers how many events came of it.
+    /// One call; answers how many watches were told something by it.
     mutating func advance(steps: Int) throws -> Int {
       var output = WatchOutput()
       table.advance(on: driver.state, steps: steps, tellingSteps: steps, into: &output)
-      for (id, bytes) in output.events {
-        table.didSend(bytes.count, on: id.connection)
+      for (connection, _, bytes) in output.events {
+        table.didSend(bytes.count, on: connection)
         guard case .watch(let event) = try Event(decodingAll: Array(output.bytes[bytes])) else {
           throw Failure(.malformed)
         }
-        heard[id.watch, default: []].append(event)
+        for watch in event.watches { heard[watch, default: []].append(event) }
       }
-      return output.events.count
+      return output.events.reduce(0) { $0 + $1.watchCount }
     }
 
     func values(_ watch: UInt64) -> [[UInt8]] {
@@ -59,7 +59,7 @@ import Testing
 
   @Test func veryManyWatchersOfOneKeyAreToldOverSeveralCalls() throws {
     var fixture = try Fixture()
-    for number in UInt64(0)..<1000 { try fixture.watch(number) }
+    for number in UInt64(0)..<1000 { try fixture.watch(number, on: number) }
     try fixture.run(put(1, [1]))
     try fixture.run(put(1, [2]))
     var calls = 0
@@ -70,7 +70,7 @@ import Testing
         // Who comes and goes in the middle of it neither misses nor repeats anything.
         try fixture.watch(5000)
         try fixture.watch(5001, start: 2)
-        fixture.table.cancel(WatcherID(connection: 1, watch: 999))
+        fixture.table.cancel(WatcherID(connection: 999, watch: 999))
         try fixture.watch(5003, start: 3)
       }
     } while fixture.table.hasWork
@@ -81,6 +81,89 @@ import Testing
     try fixture.run(put(1, [3]))
     repeat { _ = try fixture.advance(steps: 100) } while fixture.table.hasWork
     #expect(fixture.values(5003) == [[3]] && fixture.values(0) == [[1], [2], [3]])
+  }
+
+  @Test func watchersOfOneConnectionThatWantTheSameAreToldByOneEvent() throws {
+    var fixture = try Fixture()
+    for number in UInt64(1)...9 { try fixture.watch(number, on: number % 3) }
+    var request = WatchRequest(watch: 12, range: .everything)
+    request.wantsPrevious = true
+    let id = WatcherID(connection: 0, watch: 12)
+    try fixture.table.start(request, as: id, by: fixture.session, on: fixture.driver.state)
+    try fixture.run(put(1, [1]))
+    #expect(try fixture.advance(steps: 1000) == 10)
+    for number in UInt64(1)...9 {
+      let together = (UInt64(1)...9).filter { $0 % 3 == number % 3 }
+      #expect(fixture.heard[number]?.map(\.watches) == [together])
+    }
+    #expect(fixture.heard[12]?.map(\.watches) == [[12]], "who wants other things is told alone")
+    #expect((UInt64(1)...9).allSatisfy { fixture.values($0) == [[1]] })
+  }
+
+  @Test func veryManyWatchersOfOneConnectionAreToldByEventsOfBoundedLength() throws {
+    var fixture = try Fixture()
+    for number in UInt64(0)..<1000 { try fixture.watch(number, on: 1) }
+    for value in UInt8(1)...3 {
+      try fixture.run(put(1, [value]))
+      // Some leave the middle of each party, and others come.
+      for number in UInt64(0)..<1000 where number % 7 == UInt64(value) {
+        fixture.table.cancel(WatcherID(connection: 1, watch: number))
+      }
+      for number in UInt64(1000)..<1050 {
+        try fixture.watch(number + 100 * UInt64(value), start: UInt64(value), on: 1)
+      }
+      repeat { _ = try fixture.advance(steps: 20) } while fixture.table.hasWork
+    }
+    let longest = fixture.heard.values.flatMap { $0 }.map(\.watches.count).max()
+    #expect(longest == WatchTable.Party.memberLimit)
+    for number in UInt64(0)..<1000 {
+      let heard = [[0, 1, 2, 3], [], [0, 1], [0, 1, 2]] as [[UInt8]]
+      let count = number % 7 == 0 || number % 7 > 3 ? 0 : Int(number % 7)
+      #expect(fixture.values(number) == heard[count].filter { $0 > 0 }.map { [$0] })
+    }
+    for first in UInt8(1)...3 {
+      for number in UInt64(1000)..<1050 {
+        #expect(fixture.values(number + 100 * UInt64(first)) == (first...3).map { [$0] })
+      }
+    }
+  }
+
+  @Test func whoBeganInTheMiddleOfWhatIsToldHearsItsOwnPartAlone() throws {
+    var fixture = try Fixture()
+    try fixture.watch(1, on: 1)
+    try fixture.watch(2, start: 2, on: 1)
+    try fixture.watch(3, start: 4, on: 1)
+    try fixture.watch(4, on: 1)
+    for value in UInt8(1)...3 { try fixture.run(put(1, [value])) }
+    repeat { _ = try fixture.advance(steps: 1000) } while fixture.table.hasWork
+    #expect(fixture.values(1) == [[1], [2], [3]] && fixture.values(4) == [[1], [2], [3]])
+    #expect(fixture.values(2) == [[2], [3]] && fixture.values(3) == [])
+    #expect(fixture.heard[1]?.map(\.watches) == [[1, 4]])
+    try fixture.run(put(1, [4]))
+    _ = try fixture.advance(steps: 1000)
+    #expect(fixture.heard[3]?.map(\.watches) == [[1, 2, 3, 4]])
+  }
+
+  @Test func aWatchThatIsCancelledBetweenFindingAndTellingHearsNothing() throws {
+    var fixture = try Fixture()
+    for number in UInt64(0)..<40 { try fixture.watch(number, on: number / 4) }
+    try fixture.run(put(1, [1]))
+    // So few steps find everybody and tell nobody, or not all.
+    var told = try fixture.advance(steps: 3)
+    #expect(told < 40 && fixture.table.hasWork)
+    let silent = (UInt64(0)..<40).filter { fixture.heard[$0] == nil }
+    let cancelled = silent.filter { $0 % 4 == 1 || $0 / 4 == silent[0] / 4 }
+    for number in cancelled {
+      fixture.table.cancel(WatcherID(connection: number / 4, watch: number))
+    }
+    // Another takes the place of one whose party is gone.
+    try fixture.watch(77, start: 2, on: silent[0] / 4)
+    repeat { told += try fixture.advance(steps: 3) } while fixture.table.hasWork
+    #expect(told == 40 - cancelled.count)
+    for number in UInt64(0)..<40 {
+      #expect(fixture.values(number) == (cancelled.contains(number) ? [] : [[1]]))
+    }
+    #expect(fixture.values(77) == [])
   }
 
   @Test func aRevisionOfManyKeysReachesManyWatchersWholeAndOnce() throws {
@@ -165,7 +248,9 @@ import Testing
   @Test func notesReachAllWhoWantThemOverSeveralCalls() throws {
     var fixture = try Fixture()
     for number in UInt64(0)..<3000 {
-      var request = WatchRequest(watch: number, range: KeyRange(prefix: [7]))
+      // Each another range, so that none is told together with another.
+      let suffix = number.bigEndianBytes[6...]
+      var request = WatchRequest(watch: number, range: KeyRange(prefix: [7] + suffix))
       request.wantsProgress = number % 2 == 0
       try fixture.table.start(
         request,

@@ -11,7 +11,6 @@ import Testing
     var changes: [WatchEvent.Change] = []
     var through: UInt64
     var isEnded = false
-    var unsent = 0
     var lastHadMore = false
 
     mutating func take(_ event: WatchEvent) {
@@ -27,6 +26,27 @@ import Testing
       #expect(event.revision.rawValue >= through)
       through = event.hasMore ? event.revision.rawValue - 1 : event.revision.rawValue
       lastHadMore = event.hasMore
+    }
+  }
+
+  /// Everybody who watches, and the connections to them.
+  private struct Audience {
+    var heard: [WatcherID: Heard] = [:]
+    var unsent: [UInt64: Int] = [:]
+    /// How often a watch was told by an event that names others too.
+    var togetherCount = 0
+
+    mutating func hear(_ output: WatchOutput) throws {
+      for (connection, watchCount, bytes) in output.events {
+        unsent[connection, default: 0] += bytes.count
+        let event = try Event(decodingAll: Array(output.bytes[bytes]))
+        guard case .watch(let event) = event else { continue }
+        #expect(event.watches.count == watchCount && Set(event.watches).count == watchCount)
+        if watchCount > 1 { togetherCount += watchCount }
+        for watch in event.watches {
+          heard[WatcherID(connection: connection, watch: watch)]?.take(event)
+        }
+      }
     }
   }
 
@@ -68,7 +88,7 @@ import Testing
       fragmentByteCount: 120,
       pairLimit: seed % 3 == 0 ? 2 : 512
     )
-    var heard: [WatcherID: Heard] = [:]
+    var audience = Audience()
     var output = WatchOutput()
     for step in 0..<500 {
       let batch = workload.batch()
@@ -76,11 +96,12 @@ import Testing
       let replies = try driver.apply(batch)
       _ = model.apply(batch, time: workload.time, hints: replies)
       for reply in replies { workload.learn(reply) }
-      if workload.random.chance(1, in: 8) { try start(&workload, driver, &table, &heard, step) }
-      if workload.random.chance(1, in: 25), let id = heard.keys.min(by: { $0.watch < $1.watch }) {
+      if workload.random.chance(1, in: 8) { try start(&workload, driver, &table, &audience, step) }
+      if workload.random.chance(1, in: 25),
+        let id = audience.heard.keys.min(by: { $0.watch < $1.watch })
+      {
         table.cancel(id)
-        table.didSend(heard[id]?.unsent ?? 0, on: id.connection)
-        heard[id] = nil
+        audience.heard[id] = nil
       }
       if workload.random.chance(1, in: 50) {
         driver.state = try ReplicatedState(chunks: driver.state.snapshotChunks())
@@ -92,17 +113,19 @@ import Testing
         tellingSteps: Int(workload.random.below(60)),
         into: &output
       )
-      try hear(output, &heard)
-      sendSome(&workload, &table, &heard)
+      try audience.hear(output)
+      sendSome(&workload, &table, &audience)
     }
-    try finish(driver, model, &table, &heard)
+    try finish(driver, model, &table, &audience)
+    // With a small budget most are told from history, each alone.
+    #expect(audience.togetherCount > 0 || seed % 2 == 0)
   }
 
   private func start(
     _ workload: inout RandomWorkload,
     _ driver: Driver,
     _ table: inout WatchTable,
-    _ heard: inout [WatcherID: Heard],
+    _ audience: inout Audience,
     _ step: Int
   ) throws {
     let now = driver.state.revision.rawValue
@@ -115,6 +138,17 @@ import Testing
     request.withoutRemovals = workload.random.chance(1, in: 6)
     request.wantsPrevious = workload.random.chance(1, in: 2)
     let id = WatcherID(connection: UInt64(step % 3), watch: UInt64(step))
+    let others = audience.heard.keys.filter { $0.connection == id.connection }
+    if let other = others.max(by: { $0.watch < $1.watch }), workload.random.chance(2, in: 3),
+      let model = audience.heard[other]?.request
+    {
+      // Another one that wants the same on the same connection, though not always from the same revision.
+      let start = request.start
+      request = WatchRequest(watch: request.watch, range: model.range, start: start)
+      request.withoutPuts = model.withoutPuts
+      request.withoutRemovals = model.withoutRemovals
+      request.wantsPrevious = model.wantsPrevious
+    }
     do {
       try table.start(request, as: id, by: .zero, on: driver.state)
     } catch {
@@ -125,27 +159,16 @@ import Testing
     // The table has not seen the newest entry yet: "now" is where it stands.
     guard request.start > .zero else { return table.cancel(id) }
     let start = request.start.rawValue
-    heard[id] = Heard(request: request, start: start, through: start - 1)
-  }
-
-  private func hear(_ output: WatchOutput, _ heard: inout [WatcherID: Heard]) throws {
-    for (id, bytes) in output.events {
-      let event = try Event(decodingAll: Array(output.bytes[bytes]))
-      guard case .watch(let event) = event else { continue }
-      heard[id]?.take(event)
-      heard[id]?.unsent += bytes.count
-    }
+    audience.heard[id] = Heard(request: request, start: start, through: start - 1)
   }
 
   private func sendSome(
     _ workload: inout RandomWorkload,
     _ table: inout WatchTable,
-    _ heard: inout [WatcherID: Heard]
+    _ audience: inout Audience
   ) {
-    for id in heard.keys.sorted(by: { $0.watch < $1.watch })
-    where workload.random.chance(1, in: 3) {
-      table.didSend(heard[id]?.unsent ?? 0, on: id.connection)
-      heard[id]?.unsent = 0
+    for connection in UInt64(0)..<3 where workload.random.chance(1, in: 2) {
+      table.didSend(audience.unsent.removeValue(forKey: connection) ?? 0, on: connection)
     }
   }
 
@@ -153,20 +176,20 @@ import Testing
     _ driver: Driver,
     _ model: Model,
     _ table: inout WatchTable,
-    _ heard: inout [WatcherID: Heard]
+    _ audience: inout Audience
   ) throws {
     var output = WatchOutput()
     for round in 0..<20_000 where table.hasWork || round < 3 {
-      for (id, one) in heard {
-        table.didSend(one.unsent, on: id.connection)
-        heard[id]?.unsent = 0
+      for (connection, byteCount) in audience.unsent {
+        table.didSend(byteCount, on: connection)
       }
+      audience.unsent = [:]
       output.removeAll()
       table.advance(on: driver.state, into: &output)
-      try hear(output, &heard)
+      try audience.hear(output)
     }
     #expect(!table.hasWork)
-    for one in heard.values {
+    for one in audience.heard.values {
       let expected = Self.expected(one, model)
       if one.isEnded {
         #expect(one.changes == Array(expected.prefix(one.changes.count)))
@@ -236,7 +259,7 @@ import Testing
       table.advance(on: driver.state, into: &output)
       // Bounded, although one transaction changed thirty kilobytes.
       #expect(output.bytes.count < 6000)
-      for (_, bytes) in output.events {
+      for (_, _, bytes) in output.events {
         guard case .watch(let event) = try Event(decodingAll: Array(output.bytes[bytes])) else {
           continue
         }

@@ -69,7 +69,7 @@ import Testing
 
   private static let watchEvent = Event.watch(
     WatchEvent(
-      watch: 1,
+      watches: [1, 4],
       revision: Revision(9),
       changes: [
         WatchEvent.Change(

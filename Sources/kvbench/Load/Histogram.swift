@@ -13,10 +13,10 @@ struct Histogram: Equatable, Sendable {
 
   var mean: Double { count == 0 ? 0 : sum / Double(count) }
 
-  mutating func add(_ value: UInt64) {
-    counts[Self.place(of: value)] += 1
-    count += 1
-    sum += Double(value)
+  mutating func add(_ value: UInt64, times: UInt64 = 1) {
+    counts[Self.place(of: value)] += times
+    count += times
+    sum += Double(value) * Double(times)
     if value > maximum { maximum = value }
   }
 

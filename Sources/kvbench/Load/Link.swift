@@ -17,6 +17,8 @@ class Link {
   final var isWatcher = false
   /// How many of its watches the server has confirmed.
   final var confirmedWatches = 0
+  /// How many changes each of its watches was told, if the system names the watch.
+  final var heard: [UInt64] = []
   /// Whether it waits for the end of the turn to be flushed.
   final var isTouched = false
 

@@ -229,15 +229,15 @@ final class Load {
     touch(link)
   }
 
-  /// A watcher was told of a value, which begins with the moment at which its write began.
-  func didSee(_ value: Span<UInt8>) {
+  /// So many watchers were told of a value, which begins with the moment at which its write began.
+  func didSee(_ value: Span<UInt8>, times: UInt64 = 1) {
     guard tally.isMeasuring, value.count >= 16 else { return }
     var moment: UInt64 = 0
     for index in 0..<16 {
       let byte = value[index]
       moment = moment << 4 | UInt64(byte < 58 ? byte &- 48 : byte &- 87) & 15
     }
-    tally.events.add(now > moment ? now - moment : 0)
+    tally.events.add(now > moment ? now - moment : 0, times: times)
   }
 
   var isQuiet: Bool { (0..<slotCount).allSatisfy { !slots[$0].isBusy } }

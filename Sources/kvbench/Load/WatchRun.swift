@@ -30,6 +30,11 @@ struct WatchRun {
     let events = Double(max(load.tally.events.count, 1))
     line.add("server_cpu_us_per_event", measurement.serverSeconds / events * 1e6, digits: 3)
     try load.drain()
+    let heard = load.links.flatMap(\.heard)
+    if let least = heard.min(), let most = heard.max() {
+      line.add("watcher_events_min", least)
+      line.add("watcher_events_max", most)
+    }
     try load.sayGoodbye()
     return line
   }

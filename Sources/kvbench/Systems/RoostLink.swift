@@ -280,33 +280,54 @@ final class RoostLink: Link {
         if !isDone { load.tally.lastError = Self.failure(reply) }
         return try takeLockReply(slot, reply, isDone)
       }
-    } else if body[0] == 16, body.count >= 30 {
-      takeChanges(body)
+    } else if body[0] == 16 {
+      try takeWatchEvent(body)
     }
   }
 
-  /// Takes the values of a watch's changes: flags, key behind 2, value behind 4, three numbers and a lease.
-  private func takeChanges(_ body: Span<UInt8>) {
-    var offset = 30
-    for _ in 0..<body.little32(at: 26) {
-      guard body.count >= offset + 3 else { return }
+  /// An event of watches: their numbers, 17 bytes, and changes that each of them is told.
+  private func takeWatchEvent(_ body: Span<UInt8>) throws(LoadError) {
+    let watchCount = Int(body.little32(at: 1))
+    guard body.count >= 5 + 8 * watchCount + 21 else {
+      throw LoadError("\(address) sent a short event")
+    }
+    let changes = body.extracting(droppingFirst: 5 + 8 * watchCount + 17)
+    let changeCount = takeChanges(changes, ofWatches: UInt64(watchCount))
+    for place in 0..<watchCount {
+      let watch = body.little64(at: 5 + 8 * place)
+      guard watch > 0, watch <= heard.count else {
+        throw LoadError("\(address) told of watch \(watch), which there is not")
+      }
+      heard[Int(watch) - 1] += changeCount
+    }
+  }
+
+  /// Takes the values of changes: flags, key behind 2, value behind 4, three numbers and a lease; answers how many there were.
+  private func takeChanges(_ body: Span<UInt8>, ofWatches watchCount: UInt64) -> UInt64 {
+    var offset = 4
+    var count: UInt64 = 0
+    for _ in 0..<body.little32(at: 0) {
+      guard body.count >= offset + 3 else { break }
       let hasPrevious = body[offset] & 2 != 0
       let keyBytes = Int(body[offset + 1]) | Int(body[offset + 2]) << 8
       offset += 3 + keyBytes
-      guard body.count >= offset + 4 else { return }
+      guard body.count >= offset + 4 else { break }
       let valueBytes = Int(body.little32(at: offset))
-      guard body.count >= offset + 4 + valueBytes + 32 else { return }
-      load.didSee(body.extracting((offset + 4)..<(offset + 4 + valueBytes)))
+      guard body.count >= offset + 4 + valueBytes + 32 else { break }
+      load.didSee(body.extracting((offset + 4)..<(offset + 4 + valueBytes)), times: watchCount)
+      count += 1
       offset += 4 + valueBytes + 32
       // None was asked for.
-      if hasPrevious { return }
+      if hasPrevious { break }
     }
+    return count
   }
 
   override func subscribe(_ count: Int) throws(LoadError) {
     var key: [UInt8] = Array("k".utf8)
     key += [UInt8](repeating: UInt8(ascii: "0"), count: load.options.keyBytes - 1)
     var bytes: [UInt8] = []
+    heard = [UInt64](repeating: 0, count: count)
     for watch in 1...UInt64(count) {
       let request = WatchRequest(watch: watch, range: KeyRange(from: key, to: key + [0]))
       bytes.appendFrame(.watch, correlation: Self.watchCorrelation + watch) {
