@@ -155,7 +155,7 @@ package final class Journal {
     if let hardState { waiting.add(hardState) }
     if let restartAfter { waiting.add(.reset(after: restartAfter)) }
     if let truncateFrom { waiting.add(.truncate(from: truncateFrom)) }
-    for entry in entries { waiting.add(entry) }
+    waiting.add(entries)
     waiting.add(ticket: ticket)
     if settings.has(.acknowledgeBeforeSync) { acknowledgedEarly = ticket }
     startWrites()

@@ -45,7 +45,15 @@ package struct JournalInspection {
   }
 
   /// Hands out what stands in the files, line by line, in their order, whether it counts or not.
-  package func dump(to line: (String) -> Void) throws(JournalError) {
+  ///
+  /// - Parameters:
+  ///   - line: Takes the lines.
+  ///   - progress: Is told the name of each file of the log before it is read.
+  /// - Throws: If a file can't be read.
+  package func dump(
+    to line: (String) -> Void,
+    progress: (String) -> Void = { _ in }
+  ) throws(JournalError) {
     line("node \(identity.node) of cluster \(identity.cluster), incarnation \(incarnation)")
     let names = try Journal.attempt { () throws(DiskError) in try disk.list() }
     for name in names where FileName.snapshotIndex(name) != nil { dump(snapshot: name, to: line) }
@@ -55,6 +63,7 @@ package struct JournalInspection {
     }
     var findings: [Finding] = []
     for file in try SegmentFile.all(on: disk, of: identity, findings: &findings) {
+      progress(file.name)
       try dump(file, to: line)
     }
     for finding in findings { line("\(finding)") }

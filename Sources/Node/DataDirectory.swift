@@ -58,11 +58,16 @@ public struct DataDirectory {
 
   /// Hands out what stands in the files, whether it counts or not.
   ///
-  /// - Parameter line: Takes the lines, in the order of the files.
+  /// - Parameters:
+  ///   - line: Takes the lines, in the order of the files.
+  ///   - progress: Takes the name of each file of the log before it is read.
   /// - Returns: Whether the files could be read; `sound` says nothing about what is in them.
-  public func dump(line: (String) -> Void) -> Verdict {
+  public func dump(
+    line: (String) -> Void,
+    progress: (String) -> Void = { _ in }
+  ) -> Verdict {
     inspect(line) { (inspection) throws(JournalError) in
-      try inspection.dump(to: line)
+      try inspection.dump(to: line, progress: progress)
       return .sound
     }
   }

@@ -51,7 +51,7 @@ final class RingWriter: LogWriter {
     let buffer: DiskBuffer
     let file: OpenFile
     let offset: Int
-    var done = 0
+    var progress: WriteProgress
   }
 
   private let files: DataFiles
@@ -77,7 +77,8 @@ final class RingWriter: LogWriter {
   func write(_ buffer: DiskBuffer, to name: String, at offset: Int, number: UInt64) {
     do throws(SystemError) {
       let file = try open.file(name, in: files)
-      underWay[number] = UnderWay(buffer: buffer, file: file, offset: offset)
+      let progress = WriteProgress(byteCount: buffer.byteCount)
+      underWay[number] = UnderWay(buffer: buffer, file: file, offset: offset, progress: progress)
       try start(number)
     } catch {
       fail(number, error)
@@ -88,9 +89,9 @@ final class RingWriter: LogWriter {
     guard let write = underWay[number] else { return }
     // SAFETY: `underWay` holds the buffer until the kernel has completed the write.
     try unsafe ring.write(
-      UnsafeRawBufferPointer(rebasing: write.buffer.unsafeBytes[write.done...]),
+      UnsafeRawBufferPointer(rebasing: write.buffer.unsafeBytes[write.progress.done...]),
       to: write.file.file,
-      at: write.offset + write.done,
+      at: write.offset + write.progress.done,
       number: number
     )
   }
@@ -106,12 +107,9 @@ final class RingWriter: LogWriter {
     while let (number, result) = ring.reap() {
       guard var write = underWay[number] else { continue }
       do throws(SystemError) {
-        guard result > 0 || SystemError.isPassing(-result) else {
-          throw SystemError("write", errno: result == 0 ? SystemError.inputOutput : -result)
-        }
-        write.done += Int(max(0, result))
+        try write.progress.take(Int(result))
         underWay[number] = write
-        if write.done < write.buffer.byteCount {
+        if !write.progress.isComplete {
           try start(number)
         } else {
           underWay[number] = nil

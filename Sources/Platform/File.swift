@@ -83,20 +83,21 @@ package struct File: ~Copyable, Sendable {
     guard code == 0 else { throw SystemError("write \(name)", errno: code) }
   }
 
-  /// Goes on after short writes; answers 0 or the system's number of the error.
+  /// Goes on after short and interrupted writes; answers 0 or the system's number of the error.
   static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, at offset: Int) -> Int32
   {
-    var done = 0
-    while done < bytes.count {
-      let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[done...])
-      let count = retryingInterrupted {
-        unsafe pwrite(descriptor, rest.baseAddress, rest.count, off_t(offset + done))
+    var progress = WriteProgress(byteCount: bytes.count)
+    do throws(SystemError) {
+      while !progress.isComplete {
+        let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[progress.done...])
+        let place = off_t(offset + progress.done)
+        let count = unsafe pwrite(descriptor, rest.baseAddress, rest.count, place)
+        try progress.take(count < 0 ? -Int(errno) : count)
       }
-      if count < 0 { return errno }
-      if count == 0 { return EIO }
-      done += count
+      return 0
+    } catch {
+      return error.errno
     }
-    return 0
   }
 
   /// Gives the file this length.

