@@ -95,4 +95,35 @@ import Testing
       _ = try? Record(decodingAll: bytes)
     }
   }
+
+  /// Whatever a part of a snapshot has become, and whatever it is called: the node starts, and gets the snapshot.
+  @Test func aMutatedPartOfASnapshotStopsNobody() throws {
+    let sender = try PartialSnapshotTests.sender()
+    let whole = try PartialSnapshotTests.receiver(with: 45_000, of: sender)
+    let name = try #require(try PartialSnapshotTests.partials(on: whole.disk).first)
+    let part = try whole.disk.read(name, at: 0, byteCount: 45_000)
+    var random = SplitMix64(seed: 13)
+    var resumed = 0
+    for round in 0..<Self.tries {
+      let disk = whole.disk.copy()
+      var (bytes, label) = (part, Array(name.utf8))
+      if round % 8 == 0 { Self.mutate(&label, &random) } else { Self.mutate(&bytes, &random) }
+      let words = label.map { UnicodeScalar($0 == 47 || $0 == 0 ? 45 : $0 & 0x7F) }
+      let mutated = String(String.UnicodeScalarView(words))
+      try disk.tamper(.remove(name))
+      try disk.tamper(
+        .write(mutated + (round % 16 == 0 ? ".partial" : ""), offset: 0, bytes: bytes)
+      )
+      try JournalInspection(of: disk).dump { _ in }
+      let receiver = try JournalBench(settings: PartialSnapshotTests.settings, disk: disk)
+      // By another name it is a part of another snapshot, which nobody sends.
+      let incoming = receiver.recovered.incoming
+      let fits = incoming?.snapshot == (try PartialSnapshotTests.descriptor(sender))
+      let start = fits ? incoming?.byteCount ?? 0 : 0
+      if start > 0 { resumed += 1 }
+      guard round % 10 == 0 else { continue }
+      try PartialSnapshotTests.complete(receiver, from: sender, at: start)
+    }
+    #expect(resumed > Self.tries / 10, "\(resumed)")
+  }
 }

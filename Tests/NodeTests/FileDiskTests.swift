@@ -130,6 +130,27 @@ final class Scratch {
     withExtendedLifetime(disk) {}
   }
 
+  @Test func aReadOnlyFileSystemIsRefusedWithTheSentenceThatHelps() throws {
+    let scratch = try Scratch()
+    // SAFETY: the strings live until the call has returned.
+    guard unsafe mount("tmpfs", scratch.path, "tmpfs", 0, nil) == 0 else {
+      print("not permitted to mount here")
+      return
+    }
+    // SAFETY: as above.
+    defer { _ = unsafe umount2(scratch.path, Int32(MNT_DETACH)) }
+    do {
+      let disk = try FileDisk(at: scratch.path)
+      _ = try Journal.open(on: disk, as: Self.identity, settings: Self.settings)
+    }
+    // SAFETY: as above. Mounted again (32), read-only (1).
+    let remounted = unsafe mount("tmpfs", scratch.path, "tmpfs", 33, nil)
+    try #require(remounted == 0)
+    let error = #expect(throws: DiskError.self) { try FileDisk(at: scratch.path) }
+    #expect(error?.reason == .readOnly)
+    #expect(error.map { "\($0)" }?.contains("mount it for writing") == true)
+  }
+
   @Test func aDirectoryThatCannotBeMadeIsSaidSo() throws {
     let error = #expect(throws: DiskError.self) { try FileDisk(at: "/proc/nowhere/data") }
     #expect(error?.reason == .missing)
