@@ -4,40 +4,70 @@ package import RoostWire
 
 /// A query that waits until the state is new enough to answer it.
 struct WaitingQuery: Sendable {
+  enum Content: Sendable {
+    /// Its place in the bytes of all queries that wait with it.
+    case query(Int)
+    /// No query but a watch that begins at what is confirmed.
+    case watch(WatchRequest)
+  }
+
   let client: ClientTicket
-  let bytes: [UInt8]
-  /// Set if it is no query but a watch that begins at what is confirmed.
-  var watch: WatchRequest?
+  let content: Content
+
+  var watch: WatchRequest? {
+    guard case .watch(let request) = content else { return nil }
+    return request
+  }
+}
+
+/// Queries that share one question for the read index.
+struct WaitingQueries: Sendable {
+  var batch = QueryBatch()
+  var queries: [WaitingQuery] = []
+
+  mutating func add(_ query: borrowing Span<UInt8>, from client: ClientTicket) {
+    queries.append(WaitingQuery(client: client, content: .query(batch.add(query))))
+  }
 }
 
 /// Queries on their way: those of a turn share one question for the read index.
 struct ReadTable: Sendable {
   private struct Group: Sendable {
     let id: ReadID
-    var queries: [WaitingQuery]
+    var waiting: WaitingQueries
     /// Known once the question is answered.
     var index: LogIndex?
   }
 
   /// What has come since the last question.
-  private var open: [WaitingQuery] = []
+  private var open = WaitingQueries()
   /// Ascending by id.
   private var groups: [Group] = []
   private var lastID: UInt64 = 0
 
-  var isEmpty: Bool { open.isEmpty && groups.allSatisfy { $0.queries.isEmpty } }
+  var isEmpty: Bool { open.queries.isEmpty && groups.allSatisfy { $0.waiting.queries.isEmpty } }
 
-  mutating func add(_ query: WaitingQuery, toOldGroup: Bool = false) {
-    if toOldGroup, let last = groups.indices.last { return groups[last].queries.append(query) }
-    open.append(query)
+  mutating func add(
+    _ query: borrowing Span<UInt8>,
+    from client: ClientTicket,
+    toOldGroup: Bool = false
+  ) {
+    if toOldGroup, let last = groups.indices.last {
+      return groups[last].waiting.add(query, from: client)
+    }
+    open.add(query, from: client)
+  }
+
+  mutating func add(_ watch: WatchRequest, from client: ClientTicket) {
+    open.queries.append(WaitingQuery(client: client, content: .watch(watch)))
   }
 
   /// Closes the open group, if there is anything in it, and answers the name under which to ask for it.
   mutating func closeGroup() -> ReadID? {
-    guard !open.isEmpty else { return nil }
+    guard !open.queries.isEmpty else { return nil }
     lastID += 1
-    groups.append(Group(id: ReadID(lastID), queries: open))
-    open = []
+    groups.append(Group(id: ReadID(lastID), waiting: open))
+    open = WaitingQueries()
     return ReadID(lastID)
   }
 
@@ -50,28 +80,28 @@ struct ReadTable: Sendable {
 
   mutating func take(_ id: ReadID) -> [WaitingQuery] {
     guard let place = groups.firstIndex(where: { $0.id == id }) else { return [] }
-    return groups.remove(at: place).queries
+    return groups.remove(at: place).waiting.queries
   }
 
   /// Takes out those watches that wait here and are wanted.
   mutating func takeWatches(where isWanted: (WaitingQuery) -> Bool) -> [WaitingQuery] {
     let isTaken: (WaitingQuery) -> Bool = { $0.watch != nil && isWanted($0) }
-    var taken = open.filter(isTaken)
-    open.removeAll(where: isTaken)
+    var taken = open.queries.filter(isTaken)
+    open.queries.removeAll(where: isTaken)
     for place in groups.indices {
-      taken += groups[place].queries.filter(isTaken)
-      groups[place].queries.removeAll(where: isTaken)
+      taken += groups[place].waiting.queries.filter(isTaken)
+      groups[place].waiting.queries.removeAll(where: isTaken)
     }
     return taken
   }
 
-  /// The queries that a state which contains `applied` may answer.
-  mutating func takeReady(at applied: LogIndex) -> [WaitingQuery] {
+  /// The queries that a state which contains `applied` may answer, in the groups in which they came.
+  mutating func takeReady(at applied: LogIndex) -> [WaitingQueries] {
     guard groups.contains(where: { $0.index.map { $0 <= applied } ?? false }) else { return [] }
-    var ready: [WaitingQuery] = []
+    var ready: [WaitingQueries] = []
     groups.removeAll { group in
       guard let index = group.index, index <= applied else { return false }
-      ready += group.queries
+      ready.append(group.waiting)
       return true
     }
     return ready
@@ -92,11 +122,12 @@ extension Replica {
     }
     if let refusal { return answer(.client(client), Failure(refusal), into: &effects) }
     if level == .bounded { return observe(bytes, for: client, now: now, into: &effects) }
-    let query = WaitingQuery(client: client, bytes: bytes.extracting(droppingFirst: 1).copied())
+    let query = bytes.extracting(droppingFirst: 1)
     switch level {
     case .bounded: break
-    case .serializable: answer(query, into: &effects)
-    case .linearizable, .lease: reads.add(query, toOldGroup: has(.readsJoinOldGroup))
+    case .serializable: answer(client, into: &effects) { $0.read(query, into: &$1) }
+    case .linearizable, .lease:
+      reads.add(query, from: client, toOldGroup: has(.readsJoinOldGroup))
     }
   }
 
@@ -119,7 +150,7 @@ extension Replica {
     }
     let start = effects.replyBytes.count
     Reply.beginObservation(age: age, in: &effects.replyBytes)
-    state.read(input.copied(), into: &effects.replyBytes)
+    state.read(input, into: &effects.replyBytes)
     Reply.endObservation(at: start, in: &effects.replyBytes)
     effects.replies.append(ReplyPlace(ticket: client, range: start..<effects.replyBytes.count))
   }
@@ -136,8 +167,14 @@ extension Replica {
   }
 
   mutating func answerReads(into effects: inout ReplicaEffects) {
-    for query in reads.takeReady(at: has(.readBeforeApplying) ? LogIndex(.max) : applied) {
-      answer(query, into: &effects)
+    for waiting in reads.takeReady(at: has(.readBeforeApplying) ? LogIndex(.max) : applied) {
+      for query in waiting.queries {
+        switch query.content {
+        case .watch(let request): start(request, of: query.client, into: &effects)
+        case .query(let place):
+          answer(query.client, into: &effects) { $0.read(waiting.batch, at: place, into: &$1) }
+        }
+      }
     }
   }
 
@@ -149,11 +186,14 @@ extension Replica {
     for query in queries { answer(.client(query.client), Failure(code), into: &effects) }
   }
 
-  private mutating func answer(_ query: WaitingQuery, into effects: inout ReplicaEffects) {
-    if let request = query.watch { return start(request, of: query.client, into: &effects) }
+  private func answer(
+    _ client: ClientTicket,
+    into effects: inout ReplicaEffects,
+    _ read: (borrowing ReplicatedState, inout [UInt8]) -> Void
+  ) {
     let start = effects.replyBytes.count
-    state.read(query.bytes, into: &effects.replyBytes)
+    read(state, &effects.replyBytes)
     let range = start..<effects.replyBytes.count
-    effects.replies.append(ReplyPlace(ticket: query.client, range: range))
+    effects.replies.append(ReplyPlace(ticket: client, range: range))
   }
 }

@@ -21,7 +21,7 @@ extension Replica {
       watches.count(of: client.connection) < limits.watchesOfConnection
     else { return answer(.client(client), Failure(.limitReached), into: &effects) }
     if request.start == .zero {
-      reads.add(WaitingQuery(client: client, bytes: [], watch: request))
+      reads.add(request, from: client)
     } else {
       start(request, of: client, into: &effects)
     }

@@ -45,6 +45,13 @@ extension OrderedMap {
   }
 }
 
+extension OrderedMap {
+  /// Brings near the whole versions of keys, which lie in `bytes`.
+  func prefetchVersions(_ keys: InlineArray<16, Range<Int>>, count: Int, in bytes: [UInt8]) {
+    prefetch(keys, count: count, in: bytes) { record in record.prefetch(384) }
+  }
+}
+
 extension Keyspace {
   /// Brings near what writes to keys, which lie in `bytes`, will touch.
   func prefetch(_ keys: InlineArray<16, Range<Int>>, count: Int, in bytes: [UInt8]) {

@@ -9,12 +9,14 @@ extension ReplicatedState {
   ///   - session: Who asks, for the question whether it may; 0 for nobody known.
   ///   - output: Where the reply is appended.
   package func read(
-    _ query: [UInt8],
+    _ query: borrowing Span<UInt8>,
     by session: SessionID = .zero,
     into output: inout [UInt8]
   ) {
     let start = output.count
-    if getPlainly(query, into: &output) { return }
+    if permits == nil, let key = Self.keyOfGet(query) {
+      return appendValue(keyspace.find(query.extracting(key)), at: visibleRevision, to: &output)
+    }
     do throws(WireError) {
       let query = try Query(decodingAll: query)
       do throws(Failure) {
@@ -29,15 +31,15 @@ extension ReplicatedState {
     }
   }
 
-  /// Answers the most frequent query, a get of the newest, from the bytes as they lie.
-  private func getPlainly(_ query: [UInt8], into output: inout [UInt8]) -> Bool {
-    guard query.count > 11, query[0] == 5, permits == nil else { return false }
+  /// Where the key lies if the query is the most frequent one, a get of the newest.
+  static func keyOfGet(_ query: borrowing Span<UInt8>) -> Range<Int>? {
+    guard query.count > 11, query[0] == 5 else { return nil }
     let keyEnd = query.count - 8
+    var revision = query.extracting(droppingFirst: keyEnd)
     guard Int(query[1]) | Int(query[2]) << 8 == keyEnd - 3,
-      keyEnd - 3 <= CommandLimits.keyByteCount, query.load(at: keyEnd, as: UInt64.self) == 0
-    else { return false }
-    appendValue(keyspace.find(query.span.extracting(3..<keyEnd)), at: visibleRevision, to: &output)
-    return true
+      keyEnd - 3 <= CommandLimits.keyByteCount, (try? revision.read(UInt64.self)) == 0
+    else { return nil }
+    return 3..<keyEnd
   }
 
   private func appendValue(_ record: Record?, at revision: UInt64, to output: inout [UInt8]) {

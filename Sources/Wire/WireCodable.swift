@@ -14,7 +14,12 @@ package protocol WireCodable {
 extension WireCodable {
   /// Decodes a value that must fill `bytes` exactly.
   package init(decodingAll bytes: [UInt8]) throws(WireError) {
-    var input = bytes.span
+    try self.init(decodingAll: bytes.span)
+  }
+
+  /// Decodes a value that must fill `bytes` exactly.
+  package init(decodingAll bytes: borrowing Span<UInt8>) throws(WireError) {
+    var input = bytes.extracting(...)
     try self.init(decoding: &input)
     guard input.isEmpty else { throw .trailing(byteCount: input.count) }
   }

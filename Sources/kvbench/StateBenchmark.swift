@@ -154,7 +154,7 @@ final class StateBenchmark {
       let watch = Stopwatch()
       for query in queries {
         bytes.removeAll(keepingCapacity: true)
-        state.read(query, into: &bytes)
+        state.read(query.span, into: &bytes)
       }
       spent += watch.nanoseconds
     }
@@ -180,7 +180,7 @@ final class StateBenchmark {
     var ids: [UInt64] = []
     while ids.count < count {
       var bytes: [UInt8] = []
-      state.read(Query.leases(after: ids.last ?? 0, limit: 1000).encoded(), into: &bytes)
+      state.read(Query.leases(after: ids.last ?? 0, limit: 1000).encoded().span, into: &bytes)
       guard case .inspection(.leases(let leases)) = try? Reply(decodingAll: bytes), !leases.isEmpty
       else { break }
       ids += leases.map(\.id)
@@ -283,7 +283,7 @@ final class StateBenchmark {
 
   private func status() -> StateStatus {
     var bytes: [UInt8] = []
-    state.read(Query.status.encoded(), into: &bytes)
+    state.read(Query.status.encoded().span, into: &bytes)
     guard case .inspection(.status(let status)) = try? Reply(decodingAll: bytes) else {
       return StateStatus()
     }

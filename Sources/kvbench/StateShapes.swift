@@ -103,7 +103,7 @@ final class StateShapes {
     var bytes: [UInt8] = []
     let encoded = query.encoded()
     let watch = Stopwatch()
-    state.read(encoded, into: &bytes)
+    state.read(encoded.span, into: &bytes)
     print("\(name): \(watch.nanoseconds / 1000) us, \(bytes.count) B")
   }
 

@@ -29,7 +29,7 @@ import Testing
       var query = workload.query().encoded()
       Self.damage(&query, &random)
       var answer: [UInt8] = []
-      one.state.read(query, into: &answer)
+      one.state.read(query.span, into: &answer)
       _ = try Reply(decodingAll: answer)
     }
   }

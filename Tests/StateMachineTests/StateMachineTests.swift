@@ -47,7 +47,7 @@ struct Driver {
 
   func read(_ query: Query) throws -> Reply {
     var bytes: [UInt8] = []
-    state.read(query.encoded(), into: &bytes)
+    state.read(query.encoded().span, into: &bytes)
     return try Reply(decodingAll: bytes)
   }
 }
