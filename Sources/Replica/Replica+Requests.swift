@@ -19,7 +19,7 @@ struct OpenBatch: Sendable {
   /// A piece takes no more requests beyond that.
   ///
   /// An entry is applied in one go, and what came meanwhile waits: so many bytes take a fraction of a millisecond.
-  static let pieceByteCount = 32 << 10
+  static let pieceByteCount = 64 << 10
 
   private var pieces: [Piece] = []
   private var byteCount = 0

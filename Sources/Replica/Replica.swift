@@ -28,7 +28,7 @@ package struct Replica: Sendable {
   ///
   /// Between two such steps the node looks at its sockets and its disk: followers acknowledge, replies leave and the
   /// next requests come in while a long batch is applied.
-  package static let applyByteLimit = 16 << 10
+  package static let applyByteLimit = 64 << 10
   /// How many bytes of entries are applied before the next snapshot is written, unless a node is told otherwise.
   ///
   /// Above it the size of the newest snapshot decides. A restart goes through so much log in about a second.
