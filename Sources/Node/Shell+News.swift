@@ -65,7 +65,7 @@ extension Shell {
   /// How many sessions of one connection are told news on it; the oldest is forgotten for one more.
   static let sessionLimitOfConnection = 4096
   /// Over how many connections events of watches leave in one turn.
-  static let watchSendLimit = 4
+  static let watchSendLimit = 3
 
   /// Remembers over which connection a session sends; `body` is a request, or what claims to be one.
   func noteSession(of body: borrowing Span<UInt8>, on connection: Connection) {

@@ -1,3 +1,4 @@
+import Glibc
 import RoostPlatform
 
 /// One writer, and many who are told: how many events a second, and how late.
@@ -12,6 +13,7 @@ struct WatchRun {
     first.clients = 1
     try Fill(options: first, target: target).run()
 
+    try awaitAll(within: 20)
     let load = try Load(options)
     load.addLinks(options.connections, to: target)
     let each = min(options.system.watchesAConnection, (options.watchers + 99) / 100)
@@ -37,6 +39,26 @@ struct WatchRun {
     }
     try load.sayGoodbye()
     return line
+  }
+
+  /// Waits until every server takes connections: one that has just started may not, though the others have a leader.
+  private func awaitAll(within seconds: UInt64) throws(LoadError) {
+    let load = try Load(options)
+    load.toleratesBreaks = true
+    load.addLinks(options.endpoints.count, to: options.endpoints, areWatchers: true)
+    defer { load.close() }
+    load.readClock()
+    let deadline = load.now + seconds * 1_000_000_000
+    while let waiting = load.links.first(where: { !$0.isReady }) {
+      for link in load.links where link.isClosed {
+        usleep(2000)
+        do throws(SystemError) { try link.open() } catch { throw LoadError("\(error)") }
+      }
+      try load.turn(until: load.now + 10_000_000)
+      guard load.now < deadline else {
+        throw LoadError("\(waiting.address) takes no connection: \(load.tally.lastError)")
+      }
+    }
   }
 
   private func subscribe(_ load: Load, _ each: Int) throws(LoadError) {
