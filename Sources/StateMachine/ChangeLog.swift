@@ -158,6 +158,26 @@ struct ChangeLog: Sendable {
     }
   }
 
+  /// Lends the change at a position.
+  func withChange<Result>(at position: UInt64, _ body: (borrowing Change) -> Result) -> Result {
+    // SAFETY: the change lies there as long as the body runs.
+    unsafe withPlace(of: position) { unsafe body($0.pointee) }
+  }
+
+  /// For each kept change, in order, whether a later one of the same key is kept too.
+  var isSuperseded: [Bool] {
+    var marks = [Bool](repeating: false, count: count)
+    for position in first..<next {
+      // SAFETY: the changes lie there as long as the bodies run.
+      if next - position > 8 {
+        unsafe withPlace(of: position + 8) { unsafe Change.prefetchRecords(of: $0) }
+      }
+      let earlier = unsafe withPlace(of: position) { unsafe $0.pointee.previous?.position }
+      if let earlier, earlier >= first { marks[Int(earlier - first)] = true }
+    }
+    return marks
+  }
+
   mutating func append(_ new: consuming Change) {
     connect(&new)
     let group = group(of: next)

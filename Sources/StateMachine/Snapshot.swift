@@ -25,6 +25,8 @@ package struct SnapshotWriter: Sendable {
   private var index = 0
   private var lastKey: [UInt8]?
   private var checksum = CRC32C()
+  /// Whether changes are no longer the newest of their keys, while they are written.
+  private var isSuperseded: [Bool] = []
 
   /// Prepares to write `state` as it is now; later changes of the original don't matter.
   package init(of state: ReplicatedState) { self.state = state }
@@ -127,38 +129,42 @@ package struct SnapshotWriter: Sendable {
 
   private mutating func writeChanges(into chunk: inout [UInt8]) -> Bool {
     let changes = state.keyspace.changes
+    // A look at each change's past, in order, is much less than a search for each key.
+    if index == 0 { isSuperseded = changes.isSuperseded }
     while index < changes.count, chunk.count < Self.chunkByteCount {
-      let change = changes[changes.first + UInt64(index)]
-      item(.changes, { encode(change, into: &$0) }, to: &chunk)
+      changes.withChange(at: changes.first + UInt64(index)) { change in
+        chunk.append(SnapshotSection.changes.rawValue)
+        let start = chunk.count
+        chunk.append(littleEndian: UInt32(0))
+        encode(change, isNewest: !isSuperseded[index], into: &chunk)
+        chunk.overwrite(at: start, littleEndian: UInt32(chunk.count - start - 4))
+      }
       index += 1
     }
-    return index >= changes.count
+    guard index >= changes.count else { return false }
+    isSuperseded = []
+    return true
   }
 
   /// A change: its time, the version it made, and the one before if no earlier change has it.
   ///
   /// A version that is the newest of its key stands among the records already: its key is enough.
-  private func encode(_ change: Change, into body: inout [UInt8]) {
-    let changes = state.keyspace.changes
+  private func encode(_ change: borrowing Change, isNewest: Bool, into body: inout [UInt8]) {
     body.append(littleEndian: change.time)
-    let isNewest = change.record.withKey { key in
-      state.keyspace.map.find(key)?.isSameVersion(as: change.record) == true
-    }
-    let needsPrevious = change.previous.map { $0.position < changes.first } ?? false
-    body.append(
-      (isNewest ? 1 : 0) | (change.previous == nil ? 0 : 2) | (needsPrevious ? 4 : 0)
-    )
+    let record = change.record
+    let previous = change.previous
+    let needsPrevious = previous.map { $0.position < state.keyspace.changes.first } ?? false
+    body.append((isNewest ? 1 : 0) | (previous == nil ? 0 : 2) | (needsPrevious ? 4 : 0))
     if isNewest {
-      body.append(short: change.record.key)
+      body.append(short: record.key)
     } else {
-      change.record.encodeWhole(into: &body)
+      record.encodeWhole(into: &body)
     }
-    if let previous = change.previous {
-      if needsPrevious {
-        previous.encodeWhole(into: &body)
-      } else {
-        body.append(littleEndian: previous.position)
-      }
+    guard let previous else { return }
+    if needsPrevious {
+      previous.encodeWhole(into: &body)
+    } else {
+      body.append(littleEndian: previous.position)
     }
   }
 
