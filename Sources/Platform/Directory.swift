@@ -60,10 +60,23 @@ package struct Directory: ~Copyable, Sendable {
     return File(adopting: Descriptor(adopting: number), name: name)
   }
 
+  /// How often a lock that somebody has is tried again, and how long that takes in microseconds.
+  private static let lockTries = 50
+  private static let lockPause: UInt32 = 10_000
+
   /// Makes a file and locks it against other processes, for as long as it is open.
+  ///
+  /// A lock that is let go within half a second is waited for: a process may be about to end, and a child that is being started
+  /// has copies of what its parent had open until it becomes another program.
   package func lock(_ name: String) throws(SystemError) -> File {
     let file = try open(name, for: .creating)
-    guard flock(file.number, LOCK_EX | LOCK_NB) == 0 else { throw SystemError("lock \(path)") }
+    var triesLeft = Self.lockTries
+    while flock(file.number, LOCK_EX | LOCK_NB) != 0 {
+      let error = SystemError("lock \(path)")
+      guard error.isLocked, triesLeft > 0 else { throw error }
+      triesLeft -= 1
+      usleep(Self.lockPause)
+    }
     return file
   }
 
