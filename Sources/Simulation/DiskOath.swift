@@ -41,6 +41,9 @@ struct DiskOath {
     last = max(end, restored.promised)
     claimable = end.index
     underWay = []
+    // What it acknowledged and lost it knows by its promise alone. What is left may end with entries that a cut had taken
+    // away, if that was lost too: then they are cut again.
+    if restored.promised > end { acknowledged = .start }
     return problem
   }
 

@@ -127,6 +127,20 @@ import Testing
     #expect(other.willSend(Self.accepted(2, 2), to: NodeID(2)) != nil, "the new one is not synced")
   }
 
+  /// The damaged group may have been the one that cut the end of what is left, and that goes once more then.
+  @Test func whatIsLeftAfterDamageMayBeCutAgain() {
+    var oath = Self.oath()
+    #expect(oath.willSend(Self.accepted(3), to: NodeID(2)) == nil)
+    let damaged = Self.restored(Self.vote(2), endingAt: 2, promised: Self.position(3))
+    #expect(oath.didStart(damaged) == nil)
+    let cut = Self.write(1, cutFrom: 2, [Self.entry(2), Self.entry(3)])
+    #expect(oath.willWrite(cut, in: Term(1), endingAt: Self.position(3)) == nil)
+    oath.didPersist(through: 1)
+    #expect(oath.willSend(Self.accepted(3), to: NodeID(2)) == nil)
+    let again = Self.write(2, cutFrom: 3)
+    #expect(oath.willWrite(again, in: Term(1), endingAt: Self.position(2)) != nil)
+  }
+
   @Test func logsThatAgreeAtOnePlaceAgreeBefore() {
     var judge = LogJudge()
     #expect(judge.willWrite([Self.entry(1, 1), Self.entry(2, 2)], behind: .zero) == nil)
