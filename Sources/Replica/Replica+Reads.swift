@@ -148,11 +148,12 @@ extension Replica {
       let failure = Failure(.tooOld, detail: state.revision.rawValue)
       return answer(.client(client), failure, into: &effects)
     }
-    let start = effects.replyBytes.count
-    Reply.beginObservation(age: age, in: &effects.replyBytes)
-    state.read(input, into: &effects.replyBytes)
-    Reply.endObservation(at: start, in: &effects.replyBytes)
-    effects.replies.append(ReplyPlace(ticket: client, range: start..<effects.replyBytes.count))
+    answer(client, into: &effects) { state, output in
+      let start = output.count
+      Reply.beginObservation(age: age, in: &output)
+      state.read(input, into: &output)
+      Reply.endObservation(at: start, in: &output)
+    }
   }
 
   /// How many nanoseconds ago this node heard a leader, or as one a quorum; the greatest number if it never did.

@@ -158,12 +158,6 @@ struct ChangeLog: Sendable {
     }
   }
 
-  /// Lends the change at a position.
-  func withChange<Result>(at position: UInt64, _ body: (borrowing Change) -> Result) -> Result {
-    // SAFETY: the change lies there as long as the body runs.
-    unsafe withPlace(of: position) { unsafe body($0.pointee) }
-  }
-
   /// For each kept change, in order, whether a later one of the same key is kept too.
   var isSuperseded: [Bool] {
     var marks = [Bool](repeating: false, count: count)

@@ -132,13 +132,9 @@ package struct SnapshotWriter: Sendable {
     // A look at each change's past, in order, is much less than a search for each key.
     if index == 0 { isSuperseded = changes.isSuperseded }
     while index < changes.count, chunk.count < Self.chunkByteCount {
-      changes.withChange(at: changes.first + UInt64(index)) { change in
-        chunk.append(SnapshotSection.changes.rawValue)
-        let start = chunk.count
-        chunk.append(littleEndian: UInt32(0))
-        encode(change, isNewest: !isSuperseded[index], into: &chunk)
-        chunk.overwrite(at: start, littleEndian: UInt32(chunk.count - start - 4))
-      }
+      let change = changes[changes.first + UInt64(index)]
+      let isNewest = !isSuperseded[index]
+      item(.changes, { encode(change, isNewest: isNewest, into: &$0) }, to: &chunk)
       index += 1
     }
     guard index >= changes.count else { return false }
@@ -149,18 +145,17 @@ package struct SnapshotWriter: Sendable {
   /// A change: its time, the version it made, and the one before if no earlier change has it.
   ///
   /// A version that is the newest of its key stands among the records already: its key is enough.
-  private func encode(_ change: borrowing Change, isNewest: Bool, into body: inout [UInt8]) {
+  private func encode(_ change: Change, isNewest: Bool, into body: inout [UInt8]) {
     body.append(littleEndian: change.time)
-    let record = change.record
-    let previous = change.previous
-    let needsPrevious = previous.map { $0.position < state.keyspace.changes.first } ?? false
-    body.append((isNewest ? 1 : 0) | (previous == nil ? 0 : 2) | (needsPrevious ? 4 : 0))
+    let first = state.keyspace.changes.first
+    let needsPrevious = change.previous.map { $0.position < first } ?? false
+    body.append((isNewest ? 1 : 0) | (change.previous == nil ? 0 : 2) | (needsPrevious ? 4 : 0))
     if isNewest {
-      body.append(short: record.key)
+      body.append(short: change.record.key)
     } else {
-      record.encodeWhole(into: &body)
+      change.record.encodeWhole(into: &body)
     }
-    guard let previous else { return }
+    guard let previous = change.previous else { return }
     if needsPrevious {
       previous.encodeWhole(into: &body)
     } else {

@@ -250,28 +250,27 @@ struct JournalLife {
     }
   }
 
-  /// Only of what is durable: the state machine has applied what is committed.
-  private mutating func saveSnapshot() {
+  /// Where the next snapshot ends: only in what is durable, for the state machine has applied what is committed.
+  private mutating func drawSnapshotLabel() -> SnapshotLabel? {
     let durable = bench.state(after: bench.acknowledged)
     guard durable.entries.count > Int(bench.snapshotIndex),
       bench.latest.entries.starts(with: durable.entries)
-    else { return }
+    else { return nil }
     let index = random.draw(from: bench.snapshotIndex + 1...UInt64(durable.entries.count))
     bench.snapshotIndex = index
-    let label = SnapshotTests.label(index, term: durable.entries[Int(index) - 1].term.rawValue)
+    return SnapshotTests.label(index, term: durable.entries[Int(index) - 1].term.rawValue)
+  }
+
+  private mutating func saveSnapshot() {
+    guard let label = drawSnapshotLabel() else { return }
     bench.journal.saveSnapshot(label, from: SnapshotTests.Pieces([Self.content]))
   }
 
   /// Some bytes of a snapshot from another node: the rest of what is here in part, or the beginning of one of what is durable.
   private mutating func receiveSnapshot() throws {
     if peer == nil {
-      let durable = bench.state(after: bench.acknowledged)
-      guard durable.entries.count > Int(bench.snapshotIndex),
-        bench.latest.entries.starts(with: durable.entries)
-      else { return }
-      let index = random.draw(from: bench.snapshotIndex + 1...UInt64(durable.entries.count))
-      bench.snapshotIndex = index
-      peer = try Self.peer(index, term: durable.entries[Int(index) - 1].term.rawValue)
+      guard let label = drawSnapshotLabel() else { return }
+      peer = try Self.peer(label)
     }
     guard let peer, let descriptor = peer.newestSnapshot?.descriptor else { return }
     let start = bench.journal.isReceiving(descriptor) ? bench.journal.receivingByteCount : 0
@@ -288,13 +287,12 @@ struct JournalLife {
   }
 
   /// A journal of another node with a snapshot.
-  private static func peer(_ index: UInt64, term: UInt64) throws -> Journal {
+  private static func peer(_ label: SnapshotLabel) throws -> Journal {
     let identity = JournalIdentity(cluster: JournalBench.identity.cluster, node: NodeID(9))
     var settings = JournalSettings.tiny
     settings.snapshotChunkByteCount = 100
     let disk = SimulatedDisk()
     let (journal, _) = try Journal.open(on: disk, as: identity, settings: settings)
-    let label = SnapshotTests.label(index, term: term)
     journal.saveSnapshot(label, from: SnapshotTests.Pieces([content]))
     disk.finish()
     _ = journal.poll()
